@@ -1,0 +1,165 @@
+package roomcast
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/roomcast/roomcast/internal/session"
+)
+
+// Message is one WebSocket message, whole. The zero value is an empty text message.
+type Message struct {
+	// Data is the payload, in UTF-8 unless Binary is set. Sending copies it, so the caller may use it again at once. What a
+	// Message callback is given belongs to the callback.
+	Data []byte
+
+	// Binary tells a binary message from a text one (RFC 6455, section 5.6).
+	Binary bool
+}
+
+// Text returns a text message. That s is UTF-8 is checked when the message is sent.
+func Text(s string) Message { return Message{Data: []byte(s)} }
+
+// Binary returns a binary message.
+func Binary(b []byte) Message { return Message{Data: b, Binary: true} }
+
+// String returns the payload as it is.
+func (m Message) String() string { return string(m.Data) }
+
+// frame is a message in the bytes that are sent: encoded once, immutable from then on, shared by every outbox it waits in (G10).
+type frame struct {
+	bytes    []byte
+	deflated *frame // the same message compressed; nil if it has not been, or is not shorter for it
+}
+
+// newFrame encodes m, unless it is text that must not be sent.
+func newFrame(m Message) (*frame, error) {
+	if !m.Binary && !utf8.Valid(m.Data) {
+		return nil, fmt.Errorf("%w: %d bytes; send them with Binary", ErrInvalidUTF8, len(m.Data))
+	}
+	return encode(m), nil
+}
+
+// encode encodes m, whose text is known to be UTF-8.
+func encode(m Message) *frame { return &frame{bytes: session.AppendMessage(nil, m.Binary, m.Data)} }
+
+// deflate compresses the message. It is called at most once, before the frame is shared.
+func (f *frame) deflate() {
+	if bytes := session.DeflateFrame(f.bytes); bytes != nil {
+		f.deflated = &frame{bytes: bytes}
+	}
+}
+
+// as returns the message in the encoding that c is sent.
+func (f *frame) as(c *Conn) *frame {
+	if f.deflated != nil && c.reader.Deflate {
+		return f.deflated
+	}
+	return f
+}
+
+// Broadcast sends m to every member of the room, and returns to how many it could not be handed: those whose outbox it would
+// overflow, who are closed for it (see Options.OutboxBytes). Members that are closing are skipped and count for nothing. A room
+// nobody is in is no error. The only error is ErrInvalidUTF8; then nobody is sent anything.
+//
+// When Broadcast returns, m waits in the members' outboxes and m.Data may be used again. It never waits for a member (G7) and
+// may be called from anywhere, callbacks included.
+func (s *Server) Broadcast(room string, m Message) (failed int, err error) {
+	return s.BroadcastExcept(room, m, nil)
+}
+
+// BroadcastExcept is Broadcast without the one connection except; nil leaves nobody out. It need not be a member.
+func (s *Server) BroadcastExcept(room string, m Message, except *Conn) (failed int, err error) {
+	f, err := newFrame(m)
+	if err != nil {
+		return 0, err
+	}
+	return s.deliver(s.rooms.find(room), f, except), nil
+}
+
+// relay is Handler.Relay: m goes to the others in c's rooms.
+func (c *Conn) relay(m Message) {
+	if !c.isOpen() {
+		return
+	}
+	var few [4]*room
+	for _, r := range c.appendRooms(few[:0]) {
+		c.srv.deliver(r, encode(m), c) // the session has checked the text
+	}
+}
+
+// deliver is the one way of a message into a room, which is nil if there is none of its name.
+func (s *Server) deliver(r *room, f *frame, except *Conn) (failed int) {
+	s.stats.broadcasts.Add(1)
+	if r == nil {
+		return 0
+	}
+	if r.deflates(except) {
+		f.deflate() // for all of them at once (G10), and before the room is locked
+	}
+	delivered, slow := r.deliver(f, except)
+	s.stats.delivered.Add(uint64(delivered))
+	for _, c := range slow {
+		c.depart()
+	}
+	return len(slow)
+}
+
+// deflates reports whether a member is to be sent compressed messages, if there is no other but one. Who becomes a member just after
+// is sent the plain frame, as everybody may be.
+func (r *room) deflates(except *Conn) bool {
+	n := r.deflating.Load()
+	if n == 1 && except != nil && except.reader.Deflate && except.isIn(r) {
+		return false
+	}
+	return n > 0
+}
+
+// deliver adds f to the outbox of every open member but one. slow are those that had no room for it: they have begun to close,
+// and the caller, who holds no lock, has to go on with it.
+func (r *room) deliver(f *frame, except *Conn) (delivered int, slow []*Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members {
+		if m.conn == except {
+			continue
+		}
+		switch m.conn.offer(f) {
+		case offerTaken:
+			delivered++
+		case offerFull:
+			slow = append(slow, m.conn)
+		}
+	}
+	return delivered, slow
+}
+
+// offering is what became of a frame offered to a connection.
+type offering uint8
+
+const (
+	offerTaken  offering = iota // it waits in the outbox
+	offerClosed                 // the connection is closing: nothing is added
+	offerFull                   // it does not fit: with this the connection has begun to close, and the caller calls depart
+)
+
+// offer adds f to the outbox of c, in the encoding of c.
+func (c *Conn) offer(f *frame) offering {
+	f = f.as(c)
+	c.mu.Lock()
+	switch {
+	case c.end != nil:
+		c.mu.Unlock()
+		return offerClosed
+	case !c.out.fits(len(f.bytes), c.srv.opts.OutboxBytes):
+		c.closeLocked(ending{CloseTryLater, "too slow", EndOutboxFull})
+		c.mu.Unlock()
+		return offerFull
+	}
+	wake := c.out.add(f)
+	c.mu.Unlock()
+	if wake {
+		c.link.Wake()
+	}
+	return offerTaken
+}

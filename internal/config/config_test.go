@@ -1,0 +1,141 @@
+package config
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.uber.org/goleak"
+
+	"github.com/roomcast/roomcast"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// parse reads a command line the way the binary does.
+func parse(t *testing.T, args ...string) (*Serve, error) {
+	t.Helper()
+	var serve Serve
+	parser, err := kong.New(&serve, kong.Writers(io.Discard, io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return &serve, err
+}
+
+func TestDefaults(t *testing.T) {
+	s, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Serve{
+		Addr: "127.0.0.1:8080", MaxMessage: 16 << 20, Outbox: 1 << 20, MaxRooms: 1000,
+		PingInterval: 30 * time.Second, HandshakeTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second,
+		LogFormat: "text", LogLevel: "info",
+	}
+	if s.Compression || s.Options(nil).Compression != roomcast.CompressionOff {
+		t.Error("compression is on")
+	}
+	if s.AllowedOrigin != nil {
+		t.Errorf("allowed origins = %q, want none", s.AllowedOrigin)
+	}
+	if s.PongTimeout != 0 {
+		t.Errorf("pong timeout = %v, want 0: roomcast chooses it by the ping interval", s.PongTimeout)
+	}
+	if s.Addr != want.Addr || s.MaxMessage != want.MaxMessage || s.Outbox != want.Outbox || s.MaxRooms != want.MaxRooms ||
+		s.PingInterval != want.PingInterval || s.HandshakeTimeout != want.HandshakeTimeout ||
+		s.ShutdownTimeout != want.ShutdownTimeout || s.LogFormat != want.LogFormat || s.LogLevel != want.LogLevel {
+		t.Errorf("defaults = %+v, want %+v", s, want)
+	}
+}
+
+func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	t.Setenv("ROOMCAST_ADDR", "127.0.0.1:1")
+	t.Setenv("ROOMCAST_MAX_ROOMS", "7")
+	t.Setenv("ROOMCAST_ALLOWED_ORIGIN", "https://a.example,*.b.example")
+	t.Setenv("ROOMCAST_OUTBOX", "64KiB")
+	s, err := parse(t, "--addr", "127.0.0.1:2", "--max-message=1.5MiB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Addr != "127.0.0.1:2" || s.MaxRooms != 7 || s.Outbox != 64<<10 || s.MaxMessage != 3<<19 {
+		t.Errorf("addr %s, rooms %d, outbox %v, message %v; want 127.0.0.1:2, 7, 64KiB, 1536KiB", s.Addr, s.MaxRooms, s.Outbox, s.MaxMessage)
+	}
+	if got := strings.Join(s.AllowedOrigin, " "); got != "https://a.example *.b.example" {
+		t.Errorf("origins = %q, want the two of the environment", got)
+	}
+	s, err = parse(t, "--allowed-origin", "https://c.example", "--allowed-origin", "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.AllowedOrigin, " "); got != "https://c.example *" {
+		t.Errorf("origins = %q, want the two flags alone", got)
+	}
+}
+
+// TestInvalid holds that each refusal names the flag and the value, and says what to write instead.
+func TestInvalid(t *testing.T) {
+	for _, c := range []struct{ args, want, remedy string }{
+		{"--addr=here", "--addr here:", "write host:port"},
+		{"--addr=1.2.3.4:70000", "--addr 1.2.3.4:70000:", "1 to 65535"},
+		{"--addr=:http", "--addr :http:", "as a number"},
+		{"--allowed-origin=[", `--allowed-origin "[":`, "https://app.example.com"},
+		{"--max-message=0", "--max-message 0B:", "from 1B"},
+		{"--max-message=2GiB", "--max-message 2GiB:", "up to 2047MiB"},
+		{"--max-message=much", `--max-message: "much"`, "such as 1MiB"},
+		{"--outbox=0", "--outbox 0B:", "from 1B"},
+		{"--max-rooms=0", "--max-rooms 0:", "1 or more"},
+		{"--ping-interval=-1s", "--ping-interval -1s:", "or 0 for no pings"},
+		{"--ping-interval=5ms", "--ping-interval 5ms:", "100ms or more"},
+		{"--pong-timeout=-1s", "--pong-timeout -1s:", "such as 10s"},
+		{"--ping-interval=5s --pong-timeout=6s", "--pong-timeout 6s:", "at most the --ping-interval, 5s"},
+		{"--handshake-timeout=0", "--handshake-timeout 0s:", "such as 10s"},
+		{"--shutdown-timeout=0s", "--shutdown-timeout 0s:", "such as 10s"},
+		{"--log-format=xml", "--log-format", `"text","json"`},
+		{"--log-level=all", "--log-level", `"debug"`},
+	} {
+		_, err := parse(t, strings.Fields(c.args)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.remedy) {
+			t.Errorf("%s: error %v, want one with %q and %q", c.args, err, c.want, c.remedy)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	s, err := parse(t, "--max-message=2KiB", "--outbox=3KiB", "--max-rooms=4", "--ping-interval=5s", "--pong-timeout=4s",
+		"--handshake-timeout=3s", "--allowed-origin=*", "--compression")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	o := s.Options(logger)
+	if o.Logger != logger || o.MaxMessageBytes != 2048 || o.OutboxBytes != 3072 || o.MaxRoomsPerConn != 4 || o.PingInterval != 5*time.Second ||
+		o.PongTimeout != 4*time.Second || o.HandshakeTimeout != 3*time.Second || len(o.AllowedOrigins) != 1 || o.Compression != roomcast.CompressionOn {
+		t.Errorf("options = %+v", o)
+	}
+	if s, err = parse(t, "--ping-interval=0"); err != nil {
+		t.Fatal(err)
+	}
+	if o := s.Options(nil); o.PingInterval >= 0 {
+		t.Errorf("--ping-interval=0 became %v, want a negative interval: no pings", o.PingInterval)
+	}
+}
+
+func TestLogger(t *testing.T) {
+	var out bytes.Buffer
+	s, err := parse(t, "--log-format=json", "--log-level=warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := s.Logger(&out)
+	logger.Info("quiet")
+	logger.Warn("loud")
+	if got := out.String(); strings.Contains(got, "quiet") || !strings.HasPrefix(got, `{"time":`) || !strings.Contains(got, `"msg":"loud"`) {
+		t.Errorf("logged %q, want the warning alone, as JSON", got)
+	}
+}

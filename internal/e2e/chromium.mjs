@@ -1,0 +1,32 @@
+// chromium.mjs: where the browser for the page's tests is. Run by itself it prints the path, or exits with 1.
+
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const PLACES = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)].filter((p) => p !== "");
+const MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
+
+/** @returns {string} the executable, or "" when there is none */
+export function findChromium() {
+  if (process.env.CHROMIUM) return runnable(process.env.CHROMIUM) ? process.env.CHROMIUM : "";
+  const candidates = [...NAMES.flatMap((name) => PLACES.map((place) => join(place, name))), MAC];
+  return candidates.find(runnable) ?? "";
+}
+
+/** @param {string} path */
+function runnable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const found = findChromium();
+  if (found) console.log(found);
+  else process.exit(1);
+}

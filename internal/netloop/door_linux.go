@@ -1,0 +1,116 @@
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Door accepts connections straight into loops, without the Go runtime knowing of each.
+type Door struct {
+	file *os.File // a listening socket of its own
+}
+
+// NewDoor takes l over: it is closed, and the Door listens on. The error is errors.ErrUnsupported where there are no loops.
+func NewDoor(l *net.TCPListener) (*Door, error) {
+	file, err := l.File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err == nil {
+		// Accepted sockets inherit it. Without it a small message waits for the acknowledgement of the one before.
+		err = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) })
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	_ = l.Close()
+	return &Door{file}, nil
+}
+
+// Close stops listening and ends Accept. It may be called twice.
+func (d *Door) Close() error { return d.file.Close() }
+
+// Accept calls visit with the link of each connection and starts it with the Peer that visit returns, until Close; then it returns
+// net.ErrClosed. A link that has not been handed on within the given time is aborted. Without a free descriptor Accept waits for
+// one, and says so through trouble.
+func (d *Door) Accept(loops *Loops, within time.Duration, visit func(link *Looped, remote netip.AddrPort) Peer,
+	trouble func(error)) error {
+	raw, err := d.file.SyscallConn()
+	if err != nil {
+		return net.ErrClosed
+	}
+	for {
+		var fd int
+		var from unix.Sockaddr
+		var acceptErr error
+		err := raw.Read(func(listener uintptr) bool {
+			fd, from, acceptErr = unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			return !errors.Is(acceptErr, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return net.ErrClosed
+		case acceptErr == nil:
+			l := loops.adopt(fd, nil)
+			l.timer.Store(time.AfterFunc(within, l.Abort))
+			l.peer = visit(l, addrPort(from))
+			l.Start(nil, nil)
+		case errors.Is(acceptErr, unix.EMFILE), errors.Is(acceptErr, unix.ENFILE), errors.Is(acceptErr, unix.ENOBUFS), errors.Is(acceptErr, unix.ENOMEM):
+			trouble(fmt.Errorf("accept: %w; trying again in %v", acceptErr, exhausted))
+			time.Sleep(exhausted)
+		} // anything else is about one connection, which has gone already
+	}
+}
+
+// exhausted is how long Accept waits for a descriptor to become free.
+const exhausted = 100 * time.Millisecond
+
+func addrPort(from unix.Sockaddr) netip.AddrPort {
+	switch sa := from.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// Hand gives the link to another peer. Its old one has returned false from Receive, has nothing to be sent, and hears no more of
+// it. The new one calls Start when it is ready, and hears nothing before, not even that the connection has been lost.
+func (l *Looped) Hand(peer Peer) {
+	if t := l.timer.Swap(nil); t != nil {
+		t.Stop()
+	}
+	l.loop.turn.Lock()
+	defer l.loop.turn.Unlock()
+	l.peer = peer
+	l.state |= handed
+}
+
+// Conn takes the connection out of the loop and returns it for ordinary use. The conditions are those of Hand. The link is of no
+// use afterwards; its peer hears no more of it.
+func (l *Looped) Conn() (net.Conn, error) {
+	if t := l.timer.Swap(nil); t != nil {
+		t.Stop()
+	}
+	l.loop.turn.Lock()
+	defer l.loop.turn.Unlock()
+	if l.state&closed != 0 {
+		return nil, net.ErrClosed
+	}
+	l.state |= closed
+	l.asks.Or(askNothing)
+	_ = unix.EpollCtl(l.loop.poll, unix.EPOLL_CTL_DEL, int(l.fd), nil) // it is registered
+	l.loop.remove(l)
+	file := os.NewFile(uintptr(l.fd), "tcp")
+	defer file.Close() // net.FileConn makes a descriptor of its own
+	return net.FileConn(file)
+}

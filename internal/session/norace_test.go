@@ -1,0 +1,7 @@
+//go:build !race
+
+// norace_test.go: whether the race detector is on.
+
+package session
+
+const raceEnabled = false

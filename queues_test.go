@@ -1,0 +1,125 @@
+package roomcast
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// An outbox is, for whatever sizes of frames, of scratch buffers and of partial writes, the bytes of its frames in order.
+func TestOutboxModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var o outbox
+		var want, got []byte
+		awake := false
+		scratch := make([]byte, rapid.SampledFrom([]int{1, 10, 64 << 10}).Draw(t, "scratch"))
+		write := func() {
+			p := o.output(scratch)
+			if len(p) == 0 {
+				awake = false
+				return
+			}
+			n := rapid.IntRange(1, len(p)).Draw(t, "taken")
+			got = append(got, p[:n]...)
+			if awake = o.taken(n); awake != (o.bytes > 0) {
+				t.Fatalf("taken wants more to be asked for: %v, while %d bytes wait", awake, o.bytes)
+			}
+		}
+		for i := range rapid.IntRange(1, 300).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "add") {
+				size := rapid.SampledFrom([]int{1, 2, 130, directSize - 1, directSize, 3 * directSize}).Draw(t, "size")
+				f := &frame{bytes: bytes.Repeat([]byte{byte(i)}, size)}
+				want = append(want, f.bytes...)
+				if wake := o.add(f); wake == awake {
+					t.Fatalf("add asks to be woken: %v, while the writer is awake: %v", wake, awake)
+				}
+				awake = true
+			} else if awake {
+				write()
+			}
+			if o.bytes != len(want)-len(got) {
+				t.Fatalf("%d bytes wait, want %d", o.bytes, len(want)-len(got))
+			}
+		}
+		for awake {
+			write()
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatal("what was written is not what was added")
+		}
+		if o.waiting() != 0 || o.rest != nil || o.bytes != 0 {
+			t.Fatalf("an empty outbox keeps a queue, or counts %d bytes", o.bytes)
+		}
+	})
+}
+
+// After drop nothing is output, whatever the writer reports about what it held, and the writer is told once that it was the last.
+func TestOutboxDrop(t *testing.T) {
+	var o outbox
+	o.add(&frame{bytes: make([]byte, 10)})
+	o.add(&frame{bytes: make([]byte, 10)})
+	p := o.output(make([]byte, 100))
+	if o.drop() {
+		t.Error("drop wants the writer woken that is at work")
+	}
+	o.taken(len(p))
+	if p := o.output(make([]byte, 100)); len(p) != 0 || o.bytes != 0 {
+		t.Errorf("after drop: %d bytes to write, %d counted", len(p), o.bytes)
+	}
+	if o.close(&frame{bytes: make([]byte, 1)}) || o.drop() {
+		t.Error("a writer that has been told the last is woken again")
+	}
+}
+
+// A mailbox hands out its messages in order and its end once, after them; it is full at the limit and free again at half of it.
+func TestMailboxModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const limit = 1000
+		var m mailbox
+		var waiting []byte
+		running, paused, most := false, false, 0
+		for i := range rapid.IntRange(1, 300).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "post") {
+				if start := m.post(Message{Data: []byte{byte(i)}}); start == running {
+					t.Fatalf("post starts a goroutine: %v, while one is running: %v", start, running)
+				}
+				running = true
+				waiting = append(waiting, byte(i))
+				paused = paused || len(waiting)*(1+messageOverhead) >= limit
+				if full := m.full(limit); full != paused {
+					t.Fatalf("full: %v with %d bytes", full, m.bytes)
+				}
+			} else if running {
+				what, msg, resume := m.next(limit)
+				if what == jobNone {
+					running = false
+				} else {
+					if msg.Data[0] != waiting[0] {
+						t.Fatalf("message %d, want %d", msg.Data[0], waiting[0])
+					}
+					waiting = waiting[1:]
+				}
+				if want := paused && len(waiting)*(1+messageOverhead) <= limit/2; resume != want {
+					t.Fatalf("resume: %v with %d bytes", resume, m.bytes)
+				}
+				paused = paused && !resume
+			}
+			if most = max(most, len(waiting)); cap(m.queue) > 4*most+8 {
+				t.Fatalf("a queue of %d for at most %d messages", cap(m.queue), most)
+			}
+		}
+		m.end()
+		for range waiting {
+			if what, _, _ := m.next(limit); what != jobMessage {
+				t.Fatal("the end came before a message")
+			}
+		}
+		if what, _, _ := m.next(limit); what != jobEnd {
+			t.Fatal("the end did not come")
+		}
+		if what, _, _ := m.next(limit); what != jobNone {
+			t.Fatal("something came after the end")
+		}
+	})
+}

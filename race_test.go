@@ -1,0 +1,5 @@
+//go:build race
+
+package roomcast
+
+const raceEnabled = true

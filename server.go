@@ -1,0 +1,224 @@
+package roomcast
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/netloop"
+)
+
+// Handler is what an application does about its connections. Each field may be nil. The callbacks of one connection run one after
+// the other, never two at a time, and in the order Connect, Message for each message as it came, Close; those of different
+// connections run in parallel (G6). They may block: that holds up this connection alone. A panic in one ends the connection
+// with 1011 and nothing else.
+type Handler struct {
+	// Connect decides about a client before it can see the answer to its upgrade request, so that whatever the connection
+	// joins here counts before the client knows that it is connected (G11). An error rejects the client: it is closed with
+	// 1008 "rejected". r is valid until Connect returns; nothing can be read from its body. Nil accepts everybody.
+	Connect func(c *Conn, r *http.Request) error
+
+	// Message handles a text or binary message of the client. m belongs to the callback. Nil ignores messages.
+	Message func(c *Conn, m Message)
+
+	// Relay makes each message of a client go to the other members of every room it is in, and Message is not called. It is
+	// the fastest way for a message: never blocking, it needs no goroutine of the connection's own.
+	Relay bool
+
+	// Close is told once that the connection has ended, after everything else: it is out of all rooms, and the Close frame
+	// has been sent or given up. code and reason are those of the first side that closed; 1005 if the client gave none, 1006
+	// if the connection was lost (RFC 6455, section 7.1.5). It runs for rejected clients too.
+	Close func(c *Conn, code int, reason string)
+}
+
+// Server is a set of connections and the rooms they are in. It is an http.Handler that upgrades every request; ListenAndServe and
+// its like are there for programs that serve nothing else. All methods may be called from anywhere at any time.
+type Server struct {
+	handler  Handler
+	opts     Options // with defaults
+	idPrefix string
+	nextID   atomic.Uint64
+	rooms    *registry
+	loops    netloop.Loops
+	stats    counters
+
+	mu        sync.Mutex // never held together with another lock
+	conns     wheel      // all connections that are not forgotten
+	closing   bool       // Shutdown or Close has been called
+	listeners []listener
+	drained   chan struct{} // closed when closing and conns is empty
+}
+
+// New returns a server that calls h. It does nothing until it is served with. New panics if o makes no sense; see
+// Options.Validate.
+func New(h Handler, o Options) *Server {
+	if err := o.Validate(); err != nil {
+		panic(err)
+	}
+	return &Server{
+		handler:  h,
+		opts:     o.withDefaults(),
+		loops:    netloop.Loops{Coalesce: o.Coalesce},
+		idPrefix: strings.ToLower(rand.Text()[:8]) + "-",
+		rooms:    newRegistry(),
+		drained:  make(chan struct{}),
+	}
+}
+
+// CheckRoom reports what is wrong with the name of a room, as an ErrRoomName: it has 1 to Options.MaxRoomNameBytes bytes of valid
+// UTF-8 without control characters.
+func (s *Server) CheckRoom(name string) error { return checkRoom(name, s.opts.MaxRoomNameBytes) }
+
+// Members returns the connections in the room, in no order; none if there is no such room.
+func (s *Server) Members(room string) []*Conn {
+	if r := s.rooms.find(room); r != nil {
+		return r.open()
+	}
+	return nil
+}
+
+// Rooms returns the names of the rooms that have a member, in no order.
+func (s *Server) Rooms() []string { return s.rooms.names() }
+
+// ListenAndServe accepts WebSocket connections on a TCP address such as "127.0.0.1:8080" until Shutdown or Close, and then returns
+// http.ErrServerClosed. It may be called for several addresses at once.
+func (s *Server) ListenAndServe(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("roomcast: %w", err)
+	}
+	return s.Serve(l)
+}
+
+// ListenAndServeTLS is ListenAndServe over TLS, with a certificate (with its chain) and a key in PEM files.
+func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("roomcast: %w", err)
+	}
+	hs := s.httpServer(s)
+	return s.serve(l, hs, func() error { return hs.ServeTLS(netloop.Swappable(l), certFile, keyFile) })
+}
+
+// Serve is ListenAndServe on a listener, which it closes.
+func (s *Server) Serve(l net.Listener) error { return s.ServeHandler(l, s) }
+
+// ServeHandler is Serve for a program that answers other requests too: all of them go to h, which passes those that are to be
+// upgraded to s.ServeHTTP. Nil means http.DefaultServeMux. On Linux, upgrades over a *net.TCPListener take a shorter way than through an http.Server of your own.
+func (s *Server) ServeHandler(l net.Listener, h http.Handler) error {
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	hs := s.httpServer(h)
+	if tcp, ok := l.(*net.TCPListener); ok {
+		if d, err := newDoor(s, tcp, hs); err == nil {
+			return s.serve(l, d, d.serve)
+		}
+	}
+	return s.serve(l, hs, func() error { return hs.Serve(l) })
+}
+
+// Shutdown refuses new connections, closes the others with 1001 after what has been sent to them, and waits until all have hung up
+// and their callbacks have returned. If ctx ends first it cuts those that are left and returns the error of ctx. A second call
+// waits again. Called from a callback it waits for that callback until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	listeners, conns := s.refuse()
+	requests := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { requests <- l.Shutdown(ctx) }()
+	}
+	for _, c := range conns {
+		c.shut(ending{CloseGoingAway, "server going away", EndShutdown})
+	}
+	var late error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		late = ctx.Err()
+	}
+	for range listeners {
+		if err := <-requests; err != nil {
+			late = err
+		}
+	}
+	if late != nil {
+		_ = s.Close()
+	}
+	return late
+}
+
+// Close cuts all connections at once, without a Close frame, and refuses new ones. Their Close callbacks are told 1006; Close does
+// not wait for them, a following Shutdown does. It returns nil, always.
+func (s *Server) Close() error {
+	listeners, conns := s.refuse()
+	for _, l := range listeners {
+		_ = l.Close() // what cannot be closed is closed already
+	}
+	for _, c := range conns {
+		c.cut()
+	}
+	return nil
+}
+
+// refuse lets in nobody from now on, and returns those who are to go.
+func (s *Server) refuse() ([]listener, []*Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.closing = true
+		if s.conns.count == 0 {
+			close(s.drained)
+		}
+	}
+	return s.listeners, s.conns.all()
+}
+
+// remember adds a new connection to the set, unless the server is closing.
+func (s *Server) remember(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.conns.add(c)
+	if s.conns.count == 1 && s.opts.PingInterval > 0 {
+		s.conns.timer = time.AfterFunc(s.opts.PingInterval/wheelSlots, s.turnWheel)
+	}
+	return true
+}
+
+// forget removes a connection from the set: nothing of the server refers to it any more (G3).
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns.remove(c)
+	if s.conns.count > 0 {
+		return
+	}
+	if s.conns.timer != nil {
+		s.conns.timer.Stop()
+	}
+	if s.closing {
+		close(s.drained)
+	}
+}
+
+// logEnd logs the end of a connection. It is called by the connection's actor, so that a slow log holds up nobody else.
+func (s *Server) logEnd(c *Conn) {
+	level := slog.LevelDebug
+	switch c.end.why {
+	case EndOutboxFull, EndPongTimeout, EndProtocol, EndInvalidUTF8, EndTooBig:
+		level = slog.LevelWarn
+	}
+	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, level) {
+		s.opts.Logger.Log(ctx, level, "connection ended", "conn", c.ID(), "remote", c.remoteAddr, "why", c.end.why,
+			"code", c.end.code, "reason", c.end.reason)
+	}
+}

@@ -1,0 +1,84 @@
+package roomcast
+
+import "sync/atomic"
+
+// EndReason is why a connection ended: one of a closed list.
+type EndReason string
+
+// The reasons for which a connection ends.
+const (
+	EndClient      EndReason = "client"         // the client sent a Close frame
+	EndNetwork     EndReason = "network"        // the connection was lost without one, or the server was closed: 1006
+	EndServer      EndReason = "server"         // Conn.Close
+	EndShutdown    EndReason = "shutdown"       // Server.Shutdown: 1001
+	EndRejected    EndReason = "rejected"       // the Connect callback returned an error: 1008
+	EndPongTimeout EndReason = "pong_timeout"   // Options.PongTimeout: 1001
+	EndOutboxFull  EndReason = "outbox_full"    // Options.OutboxBytes: 1013
+	EndProtocol    EndReason = "protocol_error" // the client broke RFC 6455 or RFC 7692: 1002
+	EndInvalidUTF8 EndReason = "invalid_utf8"   // the client sent text that is not UTF-8: 1007
+	EndTooBig      EndReason = "too_big"        // Options.MaxMessageBytes: 1009
+	EndPanic       EndReason = "panic"          // a callback panicked: 1011
+)
+
+// endReasons is all of them, in the order of their counters.
+var endReasons = [...]EndReason{EndClient, EndNetwork, EndServer, EndShutdown, EndRejected, EndPongTimeout, EndOutboxFull,
+	EndProtocol, EndInvalidUTF8, EndTooBig, EndPanic}
+
+// endReasonOf returns the reason behind a close code of the session.
+func endReasonOf(code int) EndReason {
+	switch code {
+	case CloseInvalidUTF8:
+		return EndInvalidUTF8
+	case CloseTooBig:
+		return EndTooBig
+	default:
+		return EndProtocol
+	}
+}
+
+// Stats is what a Server has done so far. The counts start at zero with the server and never fall, save Connections and Rooms,
+// which tell how many there are now.
+type Stats struct {
+	Connections int                  // those not yet forgotten, closing ones included
+	Rooms       int                  // those with a member
+	Accepted    uint64               // connections upgraded
+	Ended       map[EndReason]uint64 // connections that have left, by reason; every reason is there
+	Broadcasts  uint64               // calls of Broadcast and BroadcastExcept that had a valid message
+	Delivered   uint64               // messages handed to connections: one broadcast to ten members counts ten
+}
+
+// counters is what Stats is made of.
+type counters struct {
+	accepted   atomic.Uint64
+	broadcasts atomic.Uint64
+	delivered  atomic.Uint64
+	ended      [len(endReasons)]atomic.Uint64
+}
+
+// countEnd counts the end of a connection.
+func (n *counters) countEnd(why EndReason) {
+	for i, r := range endReasons {
+		if r == why {
+			n.ended[i].Add(1)
+		}
+	}
+}
+
+// Stats returns the counts at this moment.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	connections := s.conns.count
+	s.mu.Unlock()
+	st := Stats{
+		Connections: connections,
+		Rooms:       s.rooms.count(),
+		Accepted:    s.stats.accepted.Load(),
+		Ended:       make(map[EndReason]uint64, len(endReasons)),
+		Broadcasts:  s.stats.broadcasts.Load(),
+		Delivered:   s.stats.delivered.Load(),
+	}
+	for i, r := range endReasons {
+		st.Ended[r] = s.stats.ended[i].Load()
+	}
+	return st
+}
