@@ -63,9 +63,12 @@ func (c *Conn) start(greeting, head []byte) {
 	c.link.Start(greeting, head)
 	c.mu.Lock()
 	c.started = true
-	closing := c.end != nil
+	closing, severed := c.end != nil, c.severed
 	c.mu.Unlock()
-	if closing {
+	switch {
+	case severed:
+		c.link.Abort()
+	case closing:
 		c.finish()
 	}
 }
@@ -135,9 +138,10 @@ func (c *Conn) release() {
 func (c *Conn) cut() {
 	c.shut(ending{CloseAbnormal, "", EndNetwork})
 	c.mu.Lock()
+	c.severed = true
 	started := c.started
 	c.mu.Unlock()
 	if started {
 		c.link.Abort()
-	}
+	} // otherwise start does
 }

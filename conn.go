@@ -23,6 +23,7 @@ type Conn struct {
 
 	started    bool         // link.Start has been called; guarded by mu, like all from here to left
 	flushed    bool         // link has said Flushed
+	severed    bool         // cut has been called
 	peerClosed bool         // the client's Close frame has come
 	pulse      pulse        //
 	left       atomic.Int32 // what still uses the connection: its link and its callbacks

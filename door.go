@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,20 +66,22 @@ type door struct {
 	srv  *Server
 	in   *netloop.Door
 	http *http.Server
-	pass passage
+	pass *netloop.Passage
 
 	requests chan request  // to a goroutine that has answered one before; unbuffered, never closed
 	done     chan struct{} // closed with closed
 
+	working sync.WaitGroup // requests that are being answered; it grows with mu held and not closed
+
 	mu       sync.Mutex
-	visitors map[*visitor]struct{} // those whose request is not whole yet
+	visitors map[*visitor]struct{} // those who have not been taken over
 	closed   bool
 }
 
-// request is a visitor whose request is whole, and where its head ends.
+// request is a visitor whose request is whole or too long, and where its head ends.
 type request struct {
 	visitor *visitor
-	end     int
+	end     int // -1 if it is too long
 }
 
 // workerIdle is how long a goroutine that has answered a request waits for another one.
@@ -91,34 +94,44 @@ func newDoor(s *Server, l *net.TCPListener, hs *http.Server) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &door{srv: s, in: in, http: hs, visitors: map[*visitor]struct{}{},
-		requests: make(chan request), done: make(chan struct{}),
-		pass: passage{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}}, nil
+	return &door{srv: s, in: in, http: hs, pass: netloop.NewPassage(addr), visitors: map[*visitor]struct{}{},
+		requests: make(chan request), done: make(chan struct{})}, nil
 }
 
 // serve lets clients in until Shutdown or Close.
 func (d *door) serve() error {
 	served := make(chan error)
-	go func() { served <- d.http.Serve(&d.pass) }()
+	go func() { served <- d.http.Serve(d.pass) }()
 	_ = d.in.Accept(&d.srv.loops, d.srv.opts.HandshakeTimeout, d.visit, func(err error) {
 		d.srv.opts.Logger.Error("no connection can be accepted", "error", err)
 	})
 	return <-served
 }
 
-// Shutdown is that of an http.Server; a request that is not whole yet is not waited for.
+// Shutdown is that of an http.Server: it waits for the requests that are being answered, not for those that are not whole yet.
 func (d *door) Shutdown(ctx context.Context) error {
-	d.close()
-	return d.http.Shutdown(ctx)
+	d.close(func(v *visitor) bool { return !v.working })
+	answered := make(chan struct{})
+	go func() {
+		d.working.Wait()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+		return d.http.Shutdown(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close is that of an http.Server.
 func (d *door) Close() error {
-	d.close()
+	d.close(func(*visitor) bool { return true })
 	return d.http.Close()
 }
 
-func (d *door) close() {
+// close lets nobody in from now on, and cuts those visitors.
+func (d *door) close(cut func(*visitor) bool) {
 	_ = d.in.Close() // what cannot be closed is closed already
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,7 +140,9 @@ func (d *door) close() {
 		close(d.done)
 	}
 	for v := range d.visitors {
-		v.link.Abort()
+		if cut(v) {
+			v.link.Abort()
+		}
 	}
 }
 
@@ -153,6 +168,8 @@ type visitor struct {
 	rest  []byte // what has come behind the head
 	whole bool   // the head is there: what comes now is nobody's
 
+	working bool // counted in door.working; guarded by door.mu
+
 	mu       sync.Mutex
 	answer   []byte // what is left to be sent
 	answered bool   // nothing follows it
@@ -163,23 +180,40 @@ func (v *visitor) Receive(p []byte) (more bool) {
 	if v.whole {
 		return true // it has been refused, and is being closed
 	}
-	seen := max(0, len(v.head)-3)
+	seen := max(0, len(v.head)-2)
 	v.head = append(v.head, p...)
-	end := bytes.Index(v.head[seen:], []byte("\r\n\r\n"))
-	if end < 0 && len(v.head) <= v.door.srv.opts.MaxHeaderBytes {
+	n := headEnd(v.head, seen)
+	if n < 0 && len(v.head) <= v.door.srv.opts.MaxHeaderBytes {
 		return true
 	}
 	v.whole = true
-	v.door.mu.Lock()
-	delete(v.door.visitors, v)
-	v.door.mu.Unlock()
-	v.door.dispatch(request{v, seen + end + 4})
+	v.link.InTime()
+	v.door.dispatch(request{v, n})
 	return false
+}
+
+// headEnd returns where the head of a request ends in p, where its first bytes have been searched before, or -1. A line may end
+// without CR (RFC 9112, section 2.2).
+func headEnd(p []byte, seen int) int {
+	for _, end := range []string{"\n\r\n", "\n\n"} {
+		if i := bytes.Index(p[seen:], []byte(end)); i >= 0 {
+			return seen + i + len(end)
+		}
+	}
+	return -1
 }
 
 // dispatch has a request answered. In a storm of them, goroutines that have answered one go on with the next: their stacks have
 // grown already, which is a good part of what an answer costs.
 func (d *door) dispatch(r request) {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return // it has been cut
+	}
+	d.working.Add(1)
+	r.visitor.working = true
+	d.mu.Unlock()
 	select {
 	case d.requests <- r:
 	default:
@@ -204,9 +238,23 @@ func (d *door) answer(r request) {
 	}
 }
 
+// settle notes that the request has been answered, or that its connection is somebody else's now (gone) or lost.
+func (v *visitor) settle(gone bool) {
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if gone {
+		delete(d.visitors, v)
+	}
+	if v.working {
+		v.working = false
+		d.working.Done()
+	}
+}
+
 // serve answers the request, whose head ends at n, or passes it on.
 func (v *visitor) serve(n int) {
-	if n > v.door.srv.opts.MaxHeaderBytes || !isPlainUpgrade(v.head[:min(n, len(v.head))]) {
+	if n < 0 || n > v.door.srv.opts.MaxHeaderBytes || !isPlainUpgrade(v.head[:n]) {
 		v.passOn()
 		return
 	}
@@ -228,11 +276,12 @@ func (v *visitor) serve(n int) {
 
 // passOn gives the connection to the http.Server.
 func (v *visitor) passOn() {
-	conn, err := v.link.Conn()
+	conn, err := v.link.Conn(v.head)
 	if err != nil {
 		return // it has gone
 	}
-	v.door.pass.put(&readConn{Conn: conn, read: v.head})
+	v.door.pass.Put(conn)
+	v.settle(true)
 }
 
 // Output is netloop.Peer: the answer.
@@ -254,14 +303,10 @@ func (v *visitor) Written(n int) (more bool) {
 func (v *visitor) Lost(error) { v.reply(nil) }
 
 // Flushed is netloop.Peer.
-func (v *visitor) Flushed() {}
+func (v *visitor) Flushed() { v.settle(false) }
 
 // Released is netloop.Peer.
-func (v *visitor) Released() {
-	v.door.mu.Lock()
-	defer v.door.mu.Unlock()
-	delete(v.door.visitors, v)
-}
+func (v *visitor) Released() { v.settle(true) }
 
 // reply sends p as the last thing.
 func (v *visitor) reply(p []byte) {
@@ -299,19 +344,21 @@ func (a *answer) Write(p []byte) (int, error) {
 
 // Hijack is http.Hijacker, for handlers that upgrade in their own way.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, err := a.visitor.link.Conn()
+	conn, err := a.visitor.link.Conn(a.visitor.rest)
 	if err != nil {
 		return nil, nil, err
 	}
 	a.taken = true
-	c := &readConn{Conn: conn, read: a.visitor.rest}
-	return c, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c)), nil
+	a.visitor.settle(true)
+	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }
 
 // send sends what the handler has answered, unless the connection has been taken.
 func (a *answer) send() {
 	if !a.returned {
-		a.visitor.door.srv.opts.Logger.Error("handler did not return", "panic", recover(), "stack", string(debug.Stack()))
+		if p := recover(); p != http.ErrAbortHandler {
+			a.visitor.door.srv.opts.Logger.Error("handler did not return", "panic", p, "stack", string(debug.Stack()))
+		}
 	}
 	if a.taken {
 		return
@@ -325,6 +372,9 @@ func (a *answer) send() {
 		a.header.Set("Connection", a.header.Get("Connection")+", close")
 	} else {
 		a.header.Set("Connection", "close")
+	}
+	if a.header.Get("Content-Type") == "" && a.body.Len() > 0 {
+		a.header.Set("Content-Type", http.DetectContentType(a.body.Bytes()))
 	}
 	a.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	a.header.Set("Content-Length", fmt.Sprint(a.body.Len()))
@@ -341,22 +391,25 @@ func (a *answer) send() {
 // the http.Server, which knows all there is to be known.
 func isPlainUpgrade(head []byte) bool {
 	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
-	if !bytes.HasPrefix(line, []byte("GET /")) || !bytes.HasSuffix(line, []byte(" HTTP/1.1")) {
-		return false
-	}
-	unusual := func(r rune) bool { return r < ' ' || r >= 0x7f }
-	if bytes.ContainsFunc(line, unusual) {
+	if !bytes.HasPrefix(line, []byte("GET /")) || !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || !allOf(line, inValue) {
 		return false
 	}
 	hosts, upgrades := 0, 0
-	for field := range bytes.SplitSeq(fields, []byte("\r\n")) {
-		if bytes.ContainsFunc(field, unusual) {
+	for {
+		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
+		if len(line) == 0 {
+			return hosts == 1 && upgrades == 1
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon < 1 || !allOf(line[:colon], inName) || !allOf(line[colon+1:], inValue) {
 			return false
 		}
-		name, _, _ := bytes.Cut(field, []byte(":"))
-		switch {
+		switch name, value := line[:colon], line[colon+1:]; {
 		case bytes.EqualFold(name, []byte("Host")):
 			hosts++
+			if !allOf(bytes.TrimSpace(value), inHost) {
+				return false
+			}
 		case bytes.EqualFold(name, []byte("Upgrade")):
 			upgrades++
 		case bytes.EqualFold(name, []byte("Content-Length")), bytes.EqualFold(name, []byte("Transfer-Encoding")),
@@ -364,7 +417,36 @@ func isPlainUpgrade(head []byte) bool {
 			return false
 		}
 	}
-	return hosts == 1 && upgrades == 1
+}
+
+// What is usual in the head of a request, by byte.
+const (
+	inValue uint8 = 1 << iota
+	inName        // RFC 9110, section 5.6.2
+	inHost
+)
+
+var usual = func() (classes [256]uint8) {
+	for c := byte(' '); c < 0x7f; c++ {
+		classes[c] = inValue
+		if isToken(string(c)) {
+			classes[c] |= inName
+		}
+		if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || strings.IndexByte("-._:[]", c) >= 0 {
+			classes[c] |= inHost
+		}
+	}
+	return classes
+}()
+
+// allOf reports whether all bytes of p are of the class.
+func allOf(p []byte, class uint8) bool {
+	for _, c := range p {
+		if usual[c]&class == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
@@ -376,55 +458,3 @@ func readRequest(head []byte) (*http.Request, error) {
 	br.Reset(bytes.NewReader(head))
 	return http.ReadRequest(br)
 }
-
-// readConn is a connection of which something has been read.
-type readConn struct {
-	net.Conn
-	read []byte
-}
-
-// Read returns what has been read before, first.
-func (c *readConn) Read(p []byte) (int, error) {
-	if len(c.read) > 0 {
-		n := copy(p, c.read)
-		c.read = c.read[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// passage is a net.Listener of connections that have been accepted elsewhere.
-type passage struct {
-	addr  net.Addr
-	conns chan net.Conn // never closed
-	once  sync.Once
-	done  chan struct{} // closed by Close
-}
-
-// put hands on a connection, or closes it when nobody accepts any more.
-func (p *passage) put(c net.Conn) {
-	select {
-	case p.conns <- c:
-	case <-p.done:
-		c.Close()
-	}
-}
-
-// Accept is net.Listener.
-func (p *passage) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close is net.Listener.
-func (p *passage) Close() error {
-	p.once.Do(func() { close(p.done) })
-	return nil
-}
-
-// Addr is net.Listener.
-func (p *passage) Addr() net.Addr { return p.addr }

@@ -3,6 +3,7 @@ package roomcast_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -96,10 +98,27 @@ var requests = []struct {
 	{"too large a first line", "GET /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\n\r\n", 431},
 }
 
-// ask sends a request and returns the answer with its body, for which it waits if there is one. The header is as it was sent.
-func ask(t *testing.T, addr, request string, pieces bool) (*http.Response, string) {
+// ask sends a request and returns the answer with its body, for which it waits if there is one. The header is as it was sent. A
+// server that hangs up before it has read everything may destroy its answer by that: then ask asks again.
+func ask(t *testing.T, addr, request string, pieces bool) (res *http.Response, body string) {
+	t.Helper()
+	for range 20 {
+		var err error
+		if res, body, err = tryAsk(t, addr, request, pieces); err == nil {
+			return res, body
+		}
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Error(err)
+			break
+		}
+	}
+	return &http.Response{}, ""
+}
+
+func tryAsk(t *testing.T, addr, request string, pieces bool) (*http.Response, string, error) {
 	t.Helper()
 	conn, _ := dialTCP(t, addr)
+	defer conn.Close()
 	var raw bytes.Buffer
 	br := bufio.NewReader(io.TeeReader(conn, &raw))
 	var r io.Reader = strings.NewReader(request)
@@ -107,32 +126,41 @@ func ask(t *testing.T, addr, request string, pieces bool) (*http.Response, strin
 		r = iotest.OneByteReader(r)
 	}
 	go io.Copy(struct{ io.Writer }{conn}, struct{ io.Reader }{r}) // what the server does not want to read is refused
-	res, body := answer(t, br)
+	res, body, err := tryAnswer(br)
+	if err != nil {
+		return nil, "", err
+	}
 	head := textproto.NewReader(bufio.NewReader(bytes.NewReader(raw.Bytes()[max(0, bytes.LastIndex(raw.Bytes(), []byte("HTTP/1.1 "))):])))
 	head.ReadLine()
 	header, _ := head.ReadMIMEHeader()
 	res.Header = http.Header(header) // net/http has taken Connection out
+	return res, body, nil
+}
+
+// answer reads an answer and its body, if it has one.
+func answer(t *testing.T, br *bufio.Reader) (*http.Response, string) {
+	t.Helper()
+	res, body, err := tryAnswer(br)
+	if err != nil {
+		t.Error(err)
+		return &http.Response{}, ""
+	}
 	return res, body
 }
 
-func answer(t *testing.T, br *bufio.Reader) (*http.Response, string) {
-	t.Helper()
+func tryAnswer(br *bufio.Reader) (*http.Response, string, error) {
 	for {
 		res, err := http.ReadResponse(br, nil)
-		if err != nil {
-			t.Error(err)
-			return &http.Response{}, ""
-		}
-		if res.StatusCode == http.StatusContinue {
+		switch {
+		case err != nil:
+			return nil, "", err
+		case res.StatusCode == http.StatusContinue:
 			continue
+		case res.StatusCode == http.StatusSwitchingProtocols:
+			return res, "", nil
 		}
-		var body []byte
-		if res.StatusCode != http.StatusSwitchingProtocols {
-			if body, err = io.ReadAll(res.Body); err != nil {
-				t.Errorf("body: %v", err)
-			}
-		}
-		return res, string(body)
+		body, err := io.ReadAll(res.Body)
+		return res, string(body), err
 	}
 }
 

@@ -152,6 +152,11 @@ func (c *Client) Send(text string) {
 	c.Write(ws.NewTextFrame([]byte(text)))
 }
 
+// TrySend is Send to a server that may end the connection at any moment: it returns the error instead.
+func (c *Client) TrySend(text string) error {
+	return c.write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text)))))
+}
+
 // SendBinary sends a binary message; when it returns the server has read it, except over TCP.
 func (c *Client) SendBinary(data []byte) {
 	c.t.Helper()

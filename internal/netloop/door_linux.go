@@ -3,6 +3,7 @@ package netloop
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -39,7 +40,7 @@ func NewDoor(l *net.TCPListener) (*Door, error) {
 func (d *Door) Close() error { return d.file.Close() }
 
 // Accept calls visit with the link of each connection and starts it with the Peer that visit returns, until Close; then it returns
-// net.ErrClosed. A link that has not been handed on within the given time is aborted. Without a free descriptor Accept waits for
+// net.ErrClosed. A link that is not InTime within the given time is aborted. Without a free descriptor Accept waits for
 // one, and says so through trouble.
 func (d *Door) Accept(loops *Loops, within time.Duration, visit func(link *Looped, remote netip.AddrPort) Peer,
 	trouble func(error)) error {
@@ -83,24 +84,27 @@ func addrPort(from unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Hand gives the link to another peer. Its old one has returned false from Receive, has nothing to be sent, and hears no more of
-// it. The new one calls Start when it is ready, and hears nothing before, not even that the connection has been lost.
-func (l *Looped) Hand(peer Peer) {
+// InTime ends the time that Accept has given the link.
+func (l *Looped) InTime() {
 	if t := l.timer.Swap(nil); t != nil {
 		t.Stop()
 	}
+}
+
+// Hand gives the link to another peer. Its old one has returned false from Receive, has nothing to be sent, and hears no more of
+// it. The new one calls Start when it is ready, and hears nothing before, not even that the connection has been lost.
+func (l *Looped) Hand(peer Peer) {
+	l.InTime()
 	l.loop.turn.Lock()
 	defer l.loop.turn.Unlock()
 	l.peer = peer
 	l.state |= handed
 }
 
-// Conn takes the connection out of the loop and returns it for ordinary use. The conditions are those of Hand. The link is of no
-// use afterwards; its peer hears no more of it.
-func (l *Looped) Conn() (net.Conn, error) {
-	if t := l.timer.Swap(nil); t != nil {
-		t.Stop()
-	}
+// Conn takes the connection out of the loop and returns it for ordinary use; what has been read from it is read from it again, first.
+// The conditions are those of Hand. The link is of no use afterwards; its peer hears no more of it.
+func (l *Looped) Conn(read []byte) (net.Conn, error) {
+	l.InTime()
 	l.loop.turn.Lock()
 	defer l.loop.turn.Unlock()
 	if l.state&closed != 0 {
@@ -112,5 +116,28 @@ func (l *Looped) Conn() (net.Conn, error) {
 	l.loop.remove(l)
 	file := os.NewFile(uintptr(l.fd), "tcp")
 	defer file.Close() // net.FileConn makes a descriptor of its own
-	return net.FileConn(file)
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return &rereadConn{TCPConn: conn.(*net.TCPConn), read: read}, nil
 }
+
+// rereadConn is a connection of which something has been read.
+type rereadConn struct {
+	*net.TCPConn // all of it: an http.Server looks for CloseWrite
+	read         []byte
+}
+
+// Read returns what has been read before, first.
+func (c *rereadConn) Read(p []byte) (int, error) {
+	if len(c.read) > 0 {
+		n := copy(p, c.read)
+		c.read = c.read[n:]
+		return n, nil
+	}
+	return c.TCPConn.Read(p)
+}
+
+// WriteTo keeps that of the connection inside from passing over what has been read.
+func (c *rereadConn) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, struct{ io.Reader }{c}) }

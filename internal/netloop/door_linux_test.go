@@ -141,7 +141,7 @@ func TestDoorInTime(t *testing.T) {
 	second.link.Start(nil, nil)
 	io.WriteString(taken, "t")
 	scripts[2].await(1)
-	conn, err := scripts[2].link.(*netloop.Looped).Conn()
+	conn, err := scripts[2].link.(*netloop.Looped).Conn(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

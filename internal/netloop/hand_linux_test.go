@@ -183,14 +183,14 @@ func TestConn(t *testing.T) {
 	s.await(4)
 	io.WriteString(client, "behind")
 	link := s.link.(*netloop.Looped)
-	conn, err := link.Conn()
+	conn, err := link.Conn(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	link.Abort() // of no effect, like everything else that is asked of it
 	link.Resume()
 	link.Wake()
-	if _, err := link.Conn(); !errors.Is(err, net.ErrClosed) {
+	if _, err := link.Conn(nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Conn again: %v, want net.ErrClosed", err)
 	}
 	expect(t, "remote address", conn.RemoteAddr().String(), client.LocalAddr().String())
@@ -223,7 +223,7 @@ func TestConnOfLostLink(t *testing.T) {
 	client.Close()
 	events, _ := s.end()
 	expect(t, "events", events, "lost flushed released")
-	_, err := s.link.(*netloop.Looped).Conn()
+	_, err := s.link.(*netloop.Looped).Conn(nil)
 	expect(t, "Conn", err, net.ErrClosed)
 }
 
@@ -238,7 +238,7 @@ func TestConnAmongOthers(t *testing.T) {
 		s.link.Start(nil, nil)
 		io.WriteString(client, "x")
 		s.await(1)
-		conn, err := s.link.(*netloop.Looped).Conn()
+		conn, err := s.link.(*netloop.Looped).Conn(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

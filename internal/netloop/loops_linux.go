@@ -26,6 +26,9 @@ type Loops struct {
 
 // New returns the Link between conn and peer, which owns conn from then on. It does nothing until Start.
 func (s *Loops) New(conn net.Conn, peer Peer) Link {
+	if c, ok := conn.(*rereadConn); ok && len(c.read) == 0 {
+		conn = c.TCPConn
+	}
 	switch conn := conn.(type) {
 	case *net.TCPConn:
 		if fd, err := takeOver(conn); err == nil {

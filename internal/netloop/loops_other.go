@@ -24,8 +24,11 @@ type Looped struct{ Portable }
 // Hand gives the link to another peer.
 func (l *Looped) Hand(Peer) {}
 
+// InTime does nothing.
+func (l *Looped) InTime() {}
+
 // Conn takes the connection out of the loop.
-func (l *Looped) Conn() (net.Conn, error) { return nil, errors.ErrUnsupported }
+func (l *Looped) Conn([]byte) (net.Conn, error) { return nil, errors.ErrUnsupported }
 
 // Door accepts connections straight into loops: there are none on this system.
 type Door struct{}
