@@ -156,7 +156,11 @@ func (c *Conn) guard(name string, callback func()) {
 
 // Receive is netloop.Peer: bytes from the client.
 func (c *Conn) Receive(p []byte) (more bool) {
-	if err := c.reader.Feed(p, int64(c.srv.opts.MaxMessageBytes), (*inbound)(c)); err != nil {
+	feed := c.receive
+	if c.srv.handler.Relay {
+		feed = c.receiveToRelay
+	}
+	if err := feed(p); err != nil {
 		c.shut(violation(err))
 	}
 	c.mu.Lock()
@@ -165,22 +169,21 @@ func (c *Conn) Receive(p []byte) (more bool) {
 	return c.end != nil || !c.in.full(c.srv.opts.MailboxBytes)
 }
 
+func (c *Conn) receive(p []byte) error {
+	return c.reader.Feed(p, int64(c.srv.opts.MaxMessageBytes), (*inbound)(c))
+}
+
 // inbound is what a session reports about a connection.
 type inbound Conn
 
-// OnMessage is session.Handler: a message is relayed or waits for the callback, unless the connection is closing.
+// OnMessage is session.Handler: a message waits for the callback, unless the connection is closing.
 func (i *inbound) OnMessage(binary bool, data []byte) {
 	c := (*Conn)(i)
-	m := Message{Data: data, Binary: binary}
-	if c.srv.handler.Relay {
-		c.relay(m)
-		return
-	}
 	if c.srv.handler.Message == nil {
 		return
 	}
 	c.mu.Lock()
-	start := c.end == nil && c.in.post(m)
+	start := c.end == nil && c.in.post(Message{Data: data, Binary: binary})
 	c.mu.Unlock()
 	if start {
 		go c.work()

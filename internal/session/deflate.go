@@ -32,9 +32,30 @@ const flushTail = 4
 // keptBuffer is the largest output buffer that goes back to a pool.
 const keptBuffer = 64 << 10
 
-// DeflateFrame returns a frame that AppendMessage has built with its payload compressed, in one piece of memory of its own; nil if
-// the payload is shorter than MinDeflate or does not become shorter.
-func DeflateFrame(frame []byte) []byte {
+// DeflateFrames returns frames that AppendMessage has built, one behind the other, with their payloads compressed, in memory of their
+// own. A payload that is shorter than MinDeflate or does not become shorter stays as it is; nil if all do.
+func DeflateFrames(frames []byte) []byte {
+	var all []byte
+	shorter := false
+	for len(frames) > 0 {
+		var frame []byte
+		frame, frames = CutFrame(frames)
+		deflated := deflateFrame(frame)
+		if deflated != nil {
+			frame, shorter = deflated, true
+		}
+		if all == nil && len(frames) == 0 {
+			return deflated // it is the only one
+		}
+		all = append(all, frame...)
+	}
+	if !shorter {
+		return nil
+	}
+	return all
+}
+
+func deflateFrame(frame []byte) []byte {
 	op, payload := ws.OpCode(frame[0]&0x0f), frame[headerSize(frame):]
 	if len(payload) < MinDeflate {
 		return nil
@@ -42,17 +63,6 @@ func DeflateFrame(frame []byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)
 	return d.frame(op, payload)
-}
-
-// headerSize is that of a frame without a mask (RFC 6455 section 5.2).
-func headerSize(frame []byte) int {
-	switch frame[1] {
-	case 126:
-		return 2 + 2
-	case 127:
-		return 2 + 8
-	}
-	return 2
 }
 
 // deflater is a compressor and its output, which is bounded: what does not become shorter is given up.

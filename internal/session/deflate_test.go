@@ -176,7 +176,7 @@ func TestDeflateFrame(t *testing.T) {
 		for _, binary := range []bool{false, true} {
 			payload := []byte(strings.Repeat("Hello, world ", n/13+1)[:n])
 			plain := AppendMessage(nil, binary, payload)
-			got := DeflateFrame(plain)
+			got := DeflateFrames(plain)
 			if n < MinDeflate {
 				if got != nil {
 					t.Errorf("%d bytes were compressed", n)
@@ -194,7 +194,7 @@ func TestDeflateFrame(t *testing.T) {
 		}
 	}
 	for _, n := range []int{MinDeflate, 1000, 100_000} {
-		if got := DeflateFrame(AppendMessage(nil, true, noise(n))); got != nil {
+		if got := DeflateFrames(AppendMessage(nil, true, noise(n))); got != nil {
 			t.Errorf("%d bytes of noise became %d", n, len(got))
 		}
 	}
@@ -268,7 +268,7 @@ func TestPoolsKeepNoMessage(t *testing.T) {
 func TestDeflateAllocations(t *testing.T) {
 	const frames = 10
 	plain := AppendMessage(nil, false, jsonLike(1024))
-	sent := asCompressingClient(t, DeflateFrame(plain))
+	sent := asCompressingClient(t, DeflateFrames(plain))
 	scratch := make([]byte, len(sent))
 	r, s := deflating, new(sink)
 	inflating := testing.AllocsPerRun(100, func() {
@@ -281,7 +281,7 @@ func TestDeflateAllocations(t *testing.T) {
 	})
 	deflating := testing.AllocsPerRun(100, func() {
 		for range frames {
-			DeflateFrame(plain)
+			DeflateFrames(plain)
 		}
 	})
 	if raceEnabled {
@@ -336,7 +336,7 @@ func FuzzDeflatingReader(f *testing.F) {
 		if got := check("round trip", sent); len(in) <= int(limit) {
 			same(t, "round trip", got, outcome{events: []event{bin(string(in))}})
 		}
-		if z := DeflateFrame(AppendMessage(nil, true, in)); z != nil {
+		if z := DeflateFrames(AppendMessage(nil, true, in)); z != nil {
 			same(t, "read back", feedTo(t, deflating, testLimit, asCompressingClient(t, z)), outcome{events: []event{bin(string(in))}})
 		}
 	})
@@ -366,9 +366,9 @@ func BenchmarkDeflateFrame(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(n))
 			for b.Loop() {
-				DeflateFrame(plain)
+				DeflateFrames(plain)
 			}
-			b.ReportMetric(float64(len(DeflateFrame(plain))), "bytes")
+			b.ReportMetric(float64(len(DeflateFrames(plain))), "bytes")
 		})
 	}
 }
@@ -376,7 +376,7 @@ func BenchmarkDeflateFrame(b *testing.B) {
 func BenchmarkFeedDeflated(b *testing.B) {
 	for _, n := range deflateSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			z := DeflateFrame(AppendMessage(nil, false, jsonLike(n)))
+			z := DeflateFrames(AppendMessage(nil, false, jsonLike(n)))
 			in := binary.BigEndian.AppendUint16([]byte{0xc1, 0x80 | 126}, uint16(len(z)-headerSize(z)))
 			in = append(append(in, 0, 0, 0, 0), z[headerSize(z):]...) // a mask of zero: unmasking leaves the input what it was
 			if len(z)-headerSize(z) < 126 {

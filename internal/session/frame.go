@@ -12,6 +12,9 @@ import (
 	"github.com/gobwas/ws"
 )
 
+// MaxHeader is the largest size of the header of a frame that a server sends (RFC 6455 section 5.2).
+const MaxHeader = 2 + 8
+
 // AppendMessage appends payload as one text or binary message to dst (RFC 6455 section 5.6). A text's payload must be UTF-8, which
 // is not checked here.
 func AppendMessage(dst []byte, binary bool, payload []byte) []byte {
@@ -84,4 +87,29 @@ func appendFrame(dst []byte, head ws.Header, payload []byte) []byte {
 	e.dst = nil // the frame is the caller's
 	encoders.Put(e)
 	return dst
+}
+
+// CutFrame returns the first of frames that AppendMessage has built, one behind the other, and those behind it.
+func CutFrame(frames []byte) (first, rest []byte) {
+	size := headerSize(frames)
+	switch size {
+	case 2:
+		size += int(frames[1])
+	case 4:
+		size += int(binary.BigEndian.Uint16(frames[2:]))
+	default:
+		size += int(binary.BigEndian.Uint64(frames[2:]))
+	}
+	return frames[:size:size], frames[size:]
+}
+
+// headerSize is that of a frame without a mask (RFC 6455 section 5.2).
+func headerSize(frame []byte) int {
+	switch frame[1] {
+	case 126:
+		return 2 + 2
+	case 127:
+		return 2 + 8
+	}
+	return 2
 }
