@@ -1,12 +1,12 @@
 package netloop
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,21 +50,21 @@ func (d *Door) Accept(loops *Loops, within time.Duration, visit func(link *Loope
 	}
 	for {
 		var fd int
-		var from unix.Sockaddr
-		var acceptErr error
+		var from netip.AddrPort
+		var acceptErr syscall.Errno
 		err := raw.Read(func(listener uintptr) bool {
-			fd, from, acceptErr = unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			return !errors.Is(acceptErr, unix.EAGAIN)
+			fd, from, acceptErr = rawAccept(listener)
+			return acceptErr != unix.EAGAIN
 		})
 		switch {
 		case err != nil:
 			return net.ErrClosed
-		case acceptErr == nil:
+		case acceptErr == 0:
 			l := loops.adopt(fd, nil)
 			l.timer.Store(time.AfterFunc(within, l.Abort))
-			l.peer = visit(l, addrPort(from))
+			l.peer = visit(l, from)
 			l.Start(nil, nil)
-		case errors.Is(acceptErr, unix.EMFILE), errors.Is(acceptErr, unix.ENFILE), errors.Is(acceptErr, unix.ENOBUFS), errors.Is(acceptErr, unix.ENOMEM):
+		case acceptErr == unix.EMFILE, acceptErr == unix.ENFILE, acceptErr == unix.ENOBUFS, acceptErr == unix.ENOMEM:
 			trouble(fmt.Errorf("accept: %w; trying again in %v", acceptErr, exhausted))
 			time.Sleep(exhausted)
 		} // anything else is about one connection, which has gone already
@@ -73,16 +73,6 @@ func (d *Door) Accept(loops *Loops, within time.Duration, visit func(link *Loope
 
 // exhausted is how long Accept waits for a descriptor to become free.
 const exhausted = 100 * time.Millisecond
-
-func addrPort(from unix.Sockaddr) netip.AddrPort {
-	switch sa := from.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPort{}
-}
 
 // InTime ends the time that Accept has given the link.
 func (l *Looped) InTime() {

@@ -5,9 +5,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -237,7 +235,8 @@ func (l *Looped) finishWriting() {
 	}
 	l.state |= lastSent
 	l.peer.Flushed()
-	if l.state&readDone != 0 || unix.Shutdown(int(l.fd), unix.SHUT_WR) != nil {
+	hungUp := l.state&readDone != 0 || l.asks.Load()&askAbort != 0 // by the peer that has been told just now: closing says it too
+	if hungUp || !rawShutdown(l.fd) {
 		l.close(io.EOF)
 	}
 }
@@ -277,7 +276,7 @@ func (l *Looped) abandon(why error) {
 	if t := l.timer.Load(); t != nil {
 		t.Stop()
 	}
-	_ = unix.Close(int(l.fd))
+	rawClose(l.fd)
 	if l.state&handed == 0 {
 		l.tell(why)
 	}
@@ -290,31 +289,4 @@ func (l *Looped) tell(why error) {
 		l.peer.Flushed()
 	}
 	l.peer.Released()
-}
-
-// The system calls of a turn. None of them blocks, so the scheduler need not be told.
-
-func epollWait(epoll uintptr, events []unix.EpollEvent) int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
-func rawRead(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-func rawSend(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
-		unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
 }
