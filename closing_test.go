@@ -10,7 +10,7 @@ type eagerLink struct {
 }
 
 func (l *eagerLink) Start(_, _ []byte) {
-	l.conn.Output(nil)
+	l.conn.Output(nil, make([][]byte, 0, 1))
 	l.conn.Receive([]byte{0x88, 0x80, 0, 0, 0, 0}) // an empty Close frame with an empty mask
 }
 
@@ -26,8 +26,8 @@ func TestCloseBeforeStarted(t *testing.T) {
 	link := &eagerLink{conn: c}
 	c.link = link
 	c.start(nil, nil)
-	if p, _ := c.Output(nil); link.woken != 1 || len(p) != 2 {
-		t.Errorf("the link was woken %d times for %d bytes, want once for the 2 of an empty Close frame", link.woken, len(p))
+	if p, _ := c.Output(nil, make([][]byte, 0, 1)); link.woken != 1 || len(p) != 1 {
+		t.Errorf("the link was woken %d times for %d frames, want once for the Close frame", link.woken, len(p))
 	}
 }
 

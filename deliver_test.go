@@ -107,11 +107,11 @@ func TestOutboxCountsCompressedBytes(t *testing.T) {
 func TestG7_WaitingIsShared(t *testing.T) {
 	allocations := func(members, nth int) float64 {
 		s, conns := deflatingRoomOf(t, members, nth)
-		m := compressible()
+		m, pieces := compressible(), make([][]byte, 0, 1)
 		return testing.AllocsPerRun(50, func() {
 			s.Broadcast("room", m)
 			for _, c := range conns {
-				c.Output(nil)
+				c.Output(nil, pieces)
 				c.Written(c.out.bytes)
 			}
 		})

@@ -285,10 +285,13 @@ func (v *visitor) passOn() {
 }
 
 // Output is netloop.Peer: the answer.
-func (v *visitor) Output([]byte) (p []byte, last bool) {
+func (v *visitor) Output(_ []byte, pieces [][]byte) (out [][]byte, last bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.answer, v.answered
+	if len(v.answer) > 0 {
+		pieces = append(pieces, v.answer)
+	}
+	return pieces, v.answered
 }
 
 // Written is netloop.Peer.

@@ -32,8 +32,12 @@ const (
 // largeQueue is how many frames a queue may have held and still be lent again.
 const largeQueue = 1024
 
-// directSize is from where on a frame is written from its own memory: copying it costs more than a write of its own.
-const directSize = 16 << 10
+// A frame of some size is written from its own memory, since copying it costs more: than a write of its own from directSize on, than a
+// piece of a write from pieceSize on.
+const (
+	directSize = 16 << 10
+	pieceSize  = 1 << 10
+)
 
 func (q *queue) push(f *frame) {
 	if len(q.frames) == cap(q.frames) && q.head > len(q.frames)/2 {
@@ -97,25 +101,66 @@ func (o *outbox) drop() (wake bool) {
 	return o.wake()
 }
 
-// output returns the bytes to be written next: those of a first frame that is large or alone as they are, otherwise as many as
-// fit into scratch. If there are none the writing is over, and for good if the outbox is closed.
-func (o *outbox) output(scratch []byte) []byte {
+// output appends to pieces the bytes to be written next, as netloop.Peer says: those of a frame that is large or alone as they are,
+// otherwise as many as fit into scratch. If there are none the writing is over, and for good if the outbox is closed.
+func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 	if o.first == nil {
 		o.writing = o.closed // after the last word nobody is woken again
-		return nil
+		return pieces
 	}
 	first := o.first.bytes[o.sent:]
-	if o.rest == nil || len(first) >= directSize {
-		return first
+	if o.rest == nil {
+		return append(pieces, first)
 	}
-	n := copy(scratch, first)
-	for _, f := range o.rest.frames[o.rest.head:] {
-		if n == len(scratch) || len(f.bytes) >= directSize {
-			break
-		}
-		n += copy(scratch[n:], f.bytes)
+	g := gathering{scratch: scratch, pieces: pieces, direct: directSize}
+	if cap(pieces) > 1 {
+		g.direct = pieceSize
 	}
-	return scratch[:n]
+	more := g.add(first)
+	for i := o.rest.head; more && i < len(o.rest.frames); i++ {
+		more = g.add(o.rest.frames[i].bytes)
+	}
+	return g.done()
+}
+
+// gathering is output that is being put together.
+type gathering struct {
+	scratch []byte // what is copied goes here
+	used    int    // of scratch, by all pieces
+	piece   int    // where in scratch the piece begins that grows
+	pieces  [][]byte
+	direct  int // from this size on nothing is copied
+	bytes   int // in all pieces
+}
+
+// add adds p, or as much of it as there is room for, and reports whether more may follow.
+func (g *gathering) add(p []byte) (more bool) {
+	if len(p) < g.direct {
+		n := copy(g.scratch[g.used:], p)
+		g.used += n
+		g.bytes += n
+		return n == len(p) && g.bytes < len(g.scratch)
+	}
+	g.flush()
+	if len(g.pieces) == cap(g.pieces) {
+		return false
+	}
+	g.pieces = append(g.pieces, p)
+	g.bytes += len(p)
+	return len(g.pieces) < cap(g.pieces) && g.bytes < len(g.scratch)
+}
+
+// flush ends the piece that grows.
+func (g *gathering) flush() {
+	if g.used > g.piece {
+		g.pieces = append(g.pieces, g.scratch[g.piece:g.used])
+		g.piece = g.used
+	}
+}
+
+func (g *gathering) done() [][]byte {
+	g.flush()
+	return g.pieces
 }
 
 // taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more; if not,
@@ -180,10 +225,10 @@ func (o *outbox) wake() bool {
 }
 
 // Output is netloop.Peer: bytes for the client.
-func (c *Conn) Output(scratch []byte) (p []byte, last bool) {
+func (c *Conn) Output(scratch []byte, pieces [][]byte) (out [][]byte, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.out.output(scratch), c.out.closed
+	return c.out.output(scratch, pieces), c.out.closed
 }
 
 // Written is netloop.Peer: n bytes are on their way.

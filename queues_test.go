@@ -14,8 +14,9 @@ func TestOutboxModel(t *testing.T) {
 		var want, got []byte
 		awake := false
 		scratch := make([]byte, rapid.SampledFrom([]int{1, 10, 64 << 10}).Draw(t, "scratch"))
+		pieces := make([][]byte, rapid.SampledFrom([]int{1, 2, 64}).Draw(t, "pieces"))
 		write := func() {
-			p := o.output(scratch)
+			p := bytes.Join(o.output(scratch, pieces[:0:len(pieces)]), nil)
 			if len(p) == 0 {
 				awake = false
 				return
@@ -28,7 +29,7 @@ func TestOutboxModel(t *testing.T) {
 		}
 		for i := range rapid.IntRange(1, 300).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "add") {
-				size := rapid.SampledFrom([]int{1, 2, 130, directSize - 1, directSize, 3 * directSize}).Draw(t, "size")
+				size := rapid.SampledFrom([]int{1, 2, 130, pieceSize - 1, pieceSize, directSize - 1, directSize, 3 * directSize}).Draw(t, "size")
 				f := &frame{bytes: bytes.Repeat([]byte{byte(i)}, size)}
 				want = append(want, f.bytes...)
 				if wake := o.add(f); wake == awake {
@@ -59,12 +60,13 @@ func TestOutboxDrop(t *testing.T) {
 	var o outbox
 	o.add(&frame{bytes: make([]byte, 10)})
 	o.add(&frame{bytes: make([]byte, 10)})
-	p := o.output(make([]byte, 100))
+	pieces := make([][]byte, 1)
+	p := o.output(make([]byte, 100), pieces[:0])[0]
 	if o.drop() {
 		t.Error("drop wants the writer woken that is at work")
 	}
 	o.taken(len(p))
-	if p := o.output(make([]byte, 100)); len(p) != 0 || o.bytes != 0 {
+	if p := o.output(make([]byte, 100), pieces[:0]); len(p) != 0 || o.bytes != 0 {
 		t.Errorf("after drop: %d bytes to write, %d counted", len(p), o.bytes)
 	}
 	if o.close(&frame{bytes: make([]byte, 1)}) || o.drop() {

@@ -24,14 +24,14 @@ func benchmarkRoom(b *testing.B, members int) {
 	s, conns := roomOf(b, members)
 	runtime.GC()
 	runtime.ReadMemStats(&full)
-	m := Binary(make([]byte, 128))
+	m, pieces := Binary(make([]byte, 128)), make([][]byte, 0, 1)
 	var broadcast time.Duration
 	for b.Loop() {
 		start := time.Now()
 		s.Broadcast("room", m)
 		broadcast += time.Since(start)
 		for _, c := range conns {
-			c.Output(nil)
+			c.Output(nil, pieces)
 			c.Written(132)
 		}
 	}

@@ -36,6 +36,16 @@ func rawSend(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+func rawSendVectors(fd int32, vectors []unix.Iovec) (int, syscall.Errno) {
+	head := unix.Msghdr{Iov: &vectors[0]}
+	head.SetIovlen(len(vectors))
+	n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&head)), unix.MSG_NOSIGNAL)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
 func rawAccept(listener uintptr) (fd int, from netip.AddrPort, errno syscall.Errno) {
 	var sa unix.RawSockaddrAny
 	size := uint32(unix.SizeofSockaddrAny)

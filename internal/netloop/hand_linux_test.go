@@ -88,11 +88,14 @@ func (s *strict) start(greeting string) {
 	s.link.Start([]byte(greeting), nil)
 }
 
-func (s *strict) Receive(p []byte) bool          { s.check("Receive"); return s.script.Receive(p) }
-func (s *strict) Output(p []byte) ([]byte, bool) { s.check("Output"); return s.script.Output(p) }
-func (s *strict) Written(n int) bool             { s.check("Written"); return s.script.Written(n) }
-func (s *strict) Lost(err error)                 { s.check("Lost"); s.script.Lost(err) }
-func (s *strict) Flushed()                       { s.check("Flushed"); s.script.Flushed() }
+func (s *strict) Receive(p []byte) bool { s.check("Receive"); return s.script.Receive(p) }
+func (s *strict) Output(p []byte, pieces [][]byte) ([][]byte, bool) {
+	s.check("Output")
+	return s.script.Output(p, pieces)
+}
+func (s *strict) Written(n int) bool { s.check("Written"); return s.script.Written(n) }
+func (s *strict) Lost(err error)     { s.check("Lost"); s.script.Lost(err) }
+func (s *strict) Flushed()           { s.check("Flushed"); s.script.Flushed() }
 
 // Released does not panic the second time, so that the test goes on to say what was called.
 func (s *strict) Released() {

@@ -28,11 +28,11 @@ func (m *mute) Receive(p []byte) bool {
 	}
 	return !m.paused
 }
-func (m *mute) Output([]byte) ([]byte, bool) { return nil, len(m.lost) > 0 }
-func (m *mute) Written(int) bool             { return false }
-func (m *mute) Lost(err error)               { m.lost <- err; m.link.Wake() }
-func (m *mute) Flushed()                     {}
-func (m *mute) Released()                    { m.released <- true }
+func (m *mute) Output([]byte, [][]byte) ([][]byte, bool) { return nil, len(m.lost) > 0 }
+func (m *mute) Written(int) bool                         { return false }
+func (m *mute) Lost(err error)                           { m.lost <- err; m.link.Wake() }
+func (m *mute) Flushed()                                 {}
+func (m *mute) Released()                                { m.released <- true }
 
 // pair returns the two ends of a connection of this machine with itself.
 func pair(t *testing.T) (server *net.TCPConn, client net.Conn) {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -189,16 +190,46 @@ func (l *Looped) hungUp() {
 	}
 }
 
+// room returns the empty pieces for Output: TLS takes one at a time.
+func (l *Looped) room() [][]byte {
+	if l.tls != nil {
+		return l.loop.pieces[:0:1]
+	}
+	return l.loop.pieces[:0]
+}
+
+// sendPieces gives the socket as much of the pieces as it takes.
+func (l *Looped) sendPieces(pieces [][]byte) (int, error) {
+	if len(pieces) == 1 {
+		return l.send(pieces[0])
+	}
+	size := 0
+	for i, p := range pieces {
+		size += len(p)
+		l.loop.vectors[i].Base = &p[0]
+		l.loop.vectors[i].SetLen(len(p))
+	}
+	n, errno := rawSendVectors(l.fd, l.loop.vectors[:len(pieces)])
+	clear(l.loop.vectors[:len(pieces)]) // a frame is not to stay in memory for that it has been sent
+	clear(pieces)
+	return l.sent(n, size, errno)
+}
+
 // send gives the socket as much of p as it takes.
 func (l *Looped) send(p []byte) (int, error) {
 	if l.tls != nil {
 		return l.sendSecure(p)
 	}
 	n, errno := rawSend(l.fd, p)
+	return l.sent(n, len(p), errno)
+}
+
+// sent judges a system call that was to send so many bytes.
+func (l *Looped) sent(n, size int, errno syscall.Errno) (int, error) {
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 		return 0, os.NewSyscallError("send", errno)
 	}
-	if n < len(p) {
+	if n < size {
 		l.state |= blocked
 	}
 	return n, nil
@@ -207,15 +238,15 @@ func (l *Looped) send(p []byte) (int, error) {
 // write sends what waits, until nothing does or the socket takes no more.
 func (l *Looped) write() {
 	for range fairWrite {
-		p, last := l.peer.Output(l.loop.out)
-		if len(p) == 0 {
+		pieces, last := l.peer.Output(l.loop.out, l.room())
+		if len(pieces) == 0 {
 			l.watch()
 			if last {
 				l.finishWriting()
 			}
 			return
 		}
-		n, err := l.send(p)
+		n, err := l.sendPieces(pieces)
 		if err != nil {
 			l.close(err)
 			return

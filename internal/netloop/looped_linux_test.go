@@ -105,13 +105,13 @@ type endless struct {
 	over  bool
 }
 
-func (e *endless) Output([]byte) ([]byte, bool) {
+func (e *endless) Output(_ []byte, pieces [][]byte) ([][]byte, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
 		return nil, true
 	}
-	return e.chunk, false
+	return append(pieces, e.chunk), false
 }
 
 func (e *endless) Written(int) bool { return true }

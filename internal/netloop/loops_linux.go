@@ -83,25 +83,28 @@ type loop struct {
 
 	coalesce time.Duration // how long marked waits to be served
 
-	turn   sync.Mutex // held for one turn; guards the rest
-	epoll  *os.File   // nil while there are no links
-	poll   int        // the descriptor of epoll
-	quit   chan struct{}
-	links  []*Looped // by descriptor
-	count  int
-	added  int32             // links so far
-	read   int               // bytes read in this turn
-	events []unix.EpollEvent // what is reported in the middle of a turn
-	in     []byte            // what a read fills
-	out    []byte            // what a write gathers
+	turn    sync.Mutex // held for one turn; guards the rest
+	epoll   *os.File   // nil while there are no links
+	poll    int        // the descriptor of epoll
+	quit    chan struct{}
+	links   []*Looped // by descriptor
+	count   int
+	added   int32             // links so far
+	read    int               // bytes read in this turn
+	events  []unix.EpollEvent // what is reported in the middle of a turn
+	in      []byte            // what a read fills
+	out     []byte            // what a write gathers
+	pieces  [][]byte          // what a write is made of
+	vectors []unix.Iovec      // the same as the kernel takes it
 }
 
 const (
-	loopRead  = 8 << 10  // what one read takes at most: many small messages to a large room are much work, and others wait
-	loopWrite = 64 << 10 // what one write carries at most, unless a single frame is larger
-	loopBatch = 256      // how many connections become readable in one turn at most
-	fairReads = 16       // how many reads from TLS a connection has in one turn at most
-	fairWrite = 4        // how many full writes a connection has in one turn at most
+	loopRead   = 8 << 10  // what one read takes at most: many small messages to a large room are much work, and others wait
+	loopWrite  = 64 << 10 // what one write carries at most, unless a single frame is larger
+	loopPieces = 64       // in how many pieces
+	loopBatch  = 256      // how many connections become readable in one turn at most
+	fairReads  = 16       // how many reads from TLS a connection has in one turn at most
+	fairWrite  = 4        // how many full writes a connection has in one turn at most
 
 	// loopReadEvery is after how many writes what has arrived is read: then it leaves with the writes still to come, instead of
 	// after them, and the rounds in a busy room grow large instead of many.
@@ -126,6 +129,7 @@ func (p *loop) start() error {
 	p.quit = make(chan struct{})
 	p.events = make([]unix.EpollEvent, loopBatch)
 	p.in, p.out = make([]byte, loopRead), make([]byte, loopWrite)
+	p.pieces, p.vectors = make([][]byte, loopPieces), make([]unix.Iovec, loopPieces)
 	go p.pollLinks(raw)
 	go p.flushLinks(p.quit)
 	return nil
@@ -135,7 +139,7 @@ func (p *loop) start() error {
 func (p *loop) stop() {
 	_ = p.epoll.Close()
 	close(p.quit)
-	p.epoll, p.events, p.in, p.out, p.links = nil, nil, nil, nil, nil
+	p.epoll, p.events, p.in, p.out, p.pieces, p.vectors, p.links = nil, nil, nil, nil, nil, nil, nil
 }
 
 // pollLinks is the polling goroutine.

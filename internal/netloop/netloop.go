@@ -18,9 +18,10 @@ type Peer interface {
 	// whether to go on reading; after false the Link reads nothing until Resume.
 	Receive(p []byte) (more bool)
 
-	// Output returns the bytes to be written next: a part of scratch that Output has filled, or memory that never
-	// changes. No bytes means that nothing waits: the writing ends until the next Wake, for good if last is true.
-	Output(scratch []byte) (p []byte, last bool)
+	// Output appends to pieces, which is empty and has room for at least one, the bytes to be written next, and returns it:
+	// each piece is a part of scratch that Output has filled, or memory that never changes, and not empty; no more than fit without
+	// growing. No pieces means that nothing waits: the writing ends until the next Wake, for good if last is true.
+	Output(scratch []byte, pieces [][]byte) (out [][]byte, last bool)
 
 	// Written tells that the socket took the first n bytes of the latest Output. It reports whether to ask for more; if not,
 	// nothing waits and the writing ends until the next Wake.

@@ -18,8 +18,14 @@ const (
 // putting one back allocates nothing.
 var (
 	readBuffers  = sync.Pool{New: func() any { return new([largeRead]byte) }}
-	writeBuffers = sync.Pool{New: func() any { return new([writeSize]byte) }}
+	writeBuffers = sync.Pool{New: func() any { return new(writeBuffer) }}
 )
+
+// writeBuffer is what Output fills.
+type writeBuffer struct {
+	scratch [writeSize]byte
+	pieces  [1][]byte
+}
 
 // errStuck ends a writer whose socket took nothing and reported no error, against the contract of io.Writer.
 var errStuck = errors.New("netloop: the connection accepts no bytes")
@@ -135,19 +141,22 @@ func (l *Portable) write(first []byte) {
 			l.peer.Lost(err)
 		}
 	}
-	scratch := writeBuffers.Get().(*[writeSize]byte)
-	defer writeBuffers.Put(scratch)
+	b := writeBuffers.Get().(*writeBuffer)
+	defer func() {
+		clear(b.pieces[:])
+		writeBuffers.Put(b)
+	}()
 	for {
-		p, last := l.peer.Output(scratch[:])
-		if len(p) == 0 {
+		pieces, last := l.peer.Output(b.scratch[:], b.pieces[:0])
+		if len(pieces) == 0 {
 			if last {
 				l.finishWriting()
 			}
 			return
 		}
-		n, err := l.conn.Write(p)
+		n, err := l.conn.Write(pieces[0])
 		more := l.peer.Written(n)
-		if err == nil && n < len(p) {
+		if err == nil && n < len(pieces[0]) {
 			err = errStuck
 		}
 		if err != nil {

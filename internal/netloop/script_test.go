@@ -51,14 +51,15 @@ func (s *script) Receive(p []byte) (more bool) {
 	return !s.stopAt[len(s.received)]
 }
 
-func (s *script) Output([]byte) (p []byte, last bool) {
+func (s *script) Output(_ []byte, pieces [][]byte) (out [][]byte, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.output) == 0 {
 		s.writing = s.done
-		return nil, s.done
+		return pieces, s.done
 	}
-	return s.output[0], s.done
+	n := min(len(s.output), cap(pieces))
+	return append(pieces, s.output[:n]...), s.done
 }
 
 func (s *script) Written(n int) bool {
@@ -69,7 +70,10 @@ func (s *script) Written(n int) bool {
 	if len(s.output) == 0 {
 		return true // forgotten meanwhile
 	}
-	s.output[0] = s.output[0][n:]
+	for i, p := range s.output {
+		k := min(n, len(p))
+		s.output[i], n = p[k:], n-k
+	}
 	s.output = slices.DeleteFunc(s.output, func(p []byte) bool { return len(p) == 0 })
 	return true // Output says when it is over
 }
