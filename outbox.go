@@ -112,9 +112,9 @@ func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 	if o.rest == nil {
 		return append(pieces, first)
 	}
-	g := gathering{scratch: scratch, pieces: pieces, direct: directSize}
+	g := gathering{scratch: scratch, pieces: pieces, direct: directSize, most: len(scratch)}
 	if cap(pieces) > 1 {
-		g.direct = pieceSize
+		g.direct, g.most = pieceSize, 4*len(scratch)
 	}
 	more := g.add(first)
 	for i := o.rest.head; more && i < len(o.rest.frames); i++ {
@@ -130,6 +130,7 @@ type gathering struct {
 	piece   int    // where in scratch the piece begins that grows
 	pieces  [][]byte
 	direct  int // from this size on nothing is copied
+	most    int // no more is added when there are so many bytes
 	bytes   int // in all pieces
 }
 
@@ -139,7 +140,7 @@ func (g *gathering) add(p []byte) (more bool) {
 		n := copy(g.scratch[g.used:], p)
 		g.used += n
 		g.bytes += n
-		return n == len(p) && g.bytes < len(g.scratch)
+		return n == len(p) && g.bytes < g.most
 	}
 	g.flush()
 	if len(g.pieces) == cap(g.pieces) {
@@ -147,7 +148,7 @@ func (g *gathering) add(p []byte) (more bool) {
 	}
 	g.pieces = append(g.pieces, p)
 	g.bytes += len(p)
-	return len(g.pieces) < cap(g.pieces) && g.bytes < len(g.scratch)
+	return len(g.pieces) < cap(g.pieces) && g.bytes < g.most
 }
 
 // flush ends the piece that grows.
