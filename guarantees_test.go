@@ -432,7 +432,7 @@ func TestG8_BrokenClients(t *testing.T) {
 func TestG9_NoDeadlock(t *testing.T) {
 	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
 		var h *hub
-		h = on(newHub(t, roomcast.Options{OutboxBytes: 2000}, func(c *roomcast.Conn, m roomcast.Message) {
+		h = newHub(t, roomcast.Options{OutboxBytes: 2000}, func(c *roomcast.Conn, m roomcast.Message) {
 			for i := range 4 {
 				room := fmt.Sprint("room", i)
 				c.Join(room)
@@ -445,7 +445,8 @@ func TestG9_NoDeadlock(t *testing.T) {
 				h.Rooms()
 				h.Stats()
 			}
-		}))
+		})
+		on(h) // not before h is set: the callback has it
 		var working sync.WaitGroup
 		for i := range 16 {
 			client, conn := h.dial(fmt.Sprint("room", i%4))
