@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
@@ -62,8 +61,7 @@ func (h *hub) dialDeflating(room string) (rawClient, *roomcast.Conn) {
 	h.t.Helper()
 	r := roomcasttest.Request("/" + room)
 	r.Header.Set("Sec-WebSocket-Extensions", deflateOffer)
-	_, conn, br := roomcasttest.Upgrade(h.t, h, r)
-	return rawClient{conn, br}, <-h.conns
+	return h.upgrade(r), <-h.conns
 }
 
 // deflate is what a client makes of a payload (RFC 7692, section 7.2.1).
@@ -94,8 +92,8 @@ func deflatedFrame(op ws.OpCode, fin bool, payload []byte) []byte {
 
 // Who has agreed to it is sent compressed frames where that pays, and plain ones where not; the others are sent plain frames.
 func TestCompressionOnTheWire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub(t, compressing, nil)
+	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+		h := on(newHub(t, compressing, nil))
 		client, conn := h.dialDeflating("lobby")
 		plain, _ := h.dial("lobby")
 		large := strings.Repeat("hello, world. ", 100)
@@ -159,8 +157,8 @@ func TestG8_CompressedViolations(t *testing.T) {
 		{"6455 10.4", "bomb", [][]byte{deflatedFrame(ws.OpBinary, true, deflate(strings.Repeat("x", 8_000_000)))}, "", 1009, roomcast.EndTooBig},
 	} {
 		t.Run(c.section+" "+c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := newHub(t, roomcast.Options{Compression: roomcast.CompressionOn, MaxMessageBytes: 10_000}, nil)
+			forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+				h := on(newHub(t, roomcast.Options{Compression: roomcast.CompressionOn, MaxMessageBytes: 10_000}, nil))
 				other, _ := h.dial("lobby")
 				client, _ := h.dialDeflating("lobby")
 				var end roomcasttest.End
@@ -190,12 +188,14 @@ func TestG8_CompressedViolations(t *testing.T) {
 
 // Without an agreement RSV1 stays a violation (RFC 6455, section 5.2).
 func TestG8_CompressedWithoutAgreement(t *testing.T) {
-	for _, o := range []roomcast.Options{{}, compressing} {
-		h := newHub(t, o, nil)
-		client, _ := h.dial("lobby")
-		client.WriteRaw(deflatedFrame(ws.OpText, true, deflate("hello"))[:6]) // no more is read
-		expect(t, "close code", client.End().Code, 1002)
-	}
+	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+		for _, o := range []roomcast.Options{{}, compressing} {
+			h := on(newHub(t, o, nil))
+			client, _ := h.dial("lobby")
+			client.WriteRaw(deflatedFrame(ws.OpText, true, deflate("hello"))[:6]) // no more is read
+			expect(t, "close code", client.End().Code, 1002)
+		}
+	})
 }
 
 // foreigner is a client that others wrote.

@@ -21,15 +21,6 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// expectEnd checks how a client's connection has ended by now.
-func expectEnd(t *testing.T, what string, client *roomcasttest.Client, want roomcasttest.End) {
-	t.Helper()
-	synctest.Wait()
-	if end := client.Ended(); end == nil || *end != want {
-		t.Errorf("%s: %v, want %v", what, end, want)
-	}
-}
-
 func TestHeartbeatAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, roomcast.Options{}, nil)
@@ -68,12 +59,26 @@ func TestHeartbeatMute(t *testing.T) {
 				expect(t, "members before 40 s", len(h.Members("lobby")), 2)
 				pass(time.Second + time.Nanosecond)
 				expect(t, "members after 41 s", len(h.Members("lobby")), 1)
-				expectEnd(t, "end", client, pongTimeout)
+				h.expectEnd("end", client, pongTimeout)
 				expectAll(t, "Close", h.endsOf(conn), pongTimeout)
 				expect(t, "counted", h.Stats().Ended[roomcast.EndPongTimeout], 1)
 				expect(t, "end of the other", other.Ended(), nil)
 			})
 		})
+	}
+}
+
+// The same by the clock of the machine: whoever does not answer is found.
+func TestHeartbeatMuteOverTCP(t *testing.T) {
+	h := overTCP(newHub(t, roomcast.Options{PingInterval: 30 * time.Millisecond}, nil))
+	client, conn := h.dial("lobby")
+	client.Mute()
+	expect(t, "end", client.End(), pongTimeout)
+	eventually(t, "Close", func() bool { return len(h.endsOf(conn)) > 0 })
+	expectAll(t, "Close", h.endsOf(conn), pongTimeout)
+	expect(t, "counted", h.Stats().Ended[roomcast.EndPongTimeout], 1)
+	if client.Pings() == 0 {
+		t.Error("closed without a ping")
 	}
 }
 
@@ -191,7 +196,7 @@ func TestHeartbeatBetweenFragments(t *testing.T) {
 		}
 		expect(t, "end after 39 s", client.Ended(), nil)
 		pass(2 * time.Second)
-		expectEnd(t, "end after 41 s", client, pongTimeout)
+		h.expectEnd("end after 41 s", client, pongTimeout)
 	})
 }
 
@@ -212,7 +217,7 @@ func TestHeartbeatFullMailbox(t *testing.T) {
 		expect(t, "end", client.Ended(), nil)
 		client.Mute()
 		pass(41 * time.Second)
-		expectEnd(t, "end", client, pongTimeout)
+		h.expectEnd("end", client, pongTimeout)
 	})
 }
 

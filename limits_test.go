@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,8 +29,7 @@ type rawClient struct {
 
 func (h *hub) dialRaw(room string) (rawClient, *roomcast.Conn) {
 	h.t.Helper()
-	_, conn, br := roomcasttest.Upgrade(h.t, h, roomcasttest.Request("/"+room))
-	return rawClient{conn, br}, <-h.conns
+	return h.upgrade(roomcasttest.Request("/" + room)), <-h.conns
 }
 
 // rest reads what comes until the connection ends, for at most an hour, and hangs up at the Close frame. It answers no pings.
@@ -73,37 +73,41 @@ func TestMaxMessageBytes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		frames []ws.Frame
-		want   []int // lengths of the messages that pass
-		code   int   // 0 if the connection stays
+		want   []string // lengths of the messages that pass
+		code   int      // 0 if the connection stays
 	}{
-		{"at the limit", []ws.Frame{part(ws.OpText, true, 100)}, []int{100}, 0},
+		{"at the limit", []ws.Frame{part(ws.OpText, true, 100)}, []string{"100"}, 0},
 		{"a byte more", []ws.Frame{part(ws.OpText, true, 101)}, nil, 1009},
 		{"binary, a byte more", []ws.Frame{part(ws.OpBinary, true, 101)}, nil, 1009},
-		{"each message counts for itself", []ws.Frame{part(ws.OpText, true, 100), part(ws.OpText, true, 100)}, []int{100, 100}, 0},
-		{"two fragments", []ws.Frame{part(ws.OpText, false, 60), part(ws.OpContinuation, true, 40)}, []int{100}, 0},
+		{"each message counts for itself", []ws.Frame{part(ws.OpText, true, 100), part(ws.OpText, true, 100)}, []string{"100", "100"}, 0},
+		{"two fragments", []ws.Frame{part(ws.OpText, false, 60), part(ws.OpContinuation, true, 40)}, []string{"100"}, 0},
 		{"two fragments, a byte more", []ws.Frame{part(ws.OpText, false, 60), part(ws.OpContinuation, true, 41)}, nil, 1009},
 		{"three fragments, a byte more", []ws.Frame{part(ws.OpBinary, false, 60), part(ws.OpContinuation, false, 40),
 			part(ws.OpContinuation, false, 1)}, nil, 1009},
-		{"empty last fragment", []ws.Frame{part(ws.OpText, false, 100), part(ws.OpContinuation, true, 0)}, []int{100}, 0},
+		{"empty last fragment", []ws.Frame{part(ws.OpText, false, 100), part(ws.OpContinuation, true, 0)}, []string{"100"}, 0},
 		{"control frames count for nothing", []ws.Frame{part(ws.OpText, false, 60), part(ws.OpPong, true, 125),
-			part(ws.OpContinuation, true, 40), part(ws.OpPong, true, 125)}, []int{100}, 0},
+			part(ws.OpContinuation, true, 40), part(ws.OpPong, true, 125)}, []string{"100"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var got []int
-				h := newHub(t, roomcast.Options{MaxMessageBytes: 100}, func(_ *roomcast.Conn, m roomcast.Message) {
-					got = append(got, len(m.Data))
-				})
+			forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+				var calls atomic.Int32
+				h := on(newHub(t, roomcast.Options{MaxMessageBytes: 100}, func(c *roomcast.Conn, m roomcast.Message) {
+					calls.Add(1)
+					c.Send(roomcast.Text(fmt.Sprint(len(m.Data))))
+				}))
 				other, _ := h.dial("lobby")
-				client, _ := h.dial("lobby")
+				client, conn := h.dial("lobby")
 				for _, f := range c.frames {
 					client.Write(f)
 				}
-				synctest.Wait()
-				expectAll(t, "messages", got, c.want...)
-				end := client.Ended()
-				if c.code == 0 && end != nil || c.code != 0 && (end == nil || end.Code != c.code || !strings.Contains(end.Reason, "100")) {
+				if c.code == 0 {
+					client.Send("")
+					expectAll(t, "messages", until(client, "0"), c.want...)
+				} else if end := client.End(); end.Code != c.code || !strings.Contains(end.Reason, "100") {
 					t.Errorf("ended %v, want code %d and a reason that names the limit", end, c.code)
+				} else {
+					eventually(t, "Close", func() bool { return len(h.endsOf(conn)) == 1 })
+					expect(t, "messages", calls.Load(), 0)
 				}
 				expect(t, "counted", h.Stats().Ended[roomcast.EndTooBig], uint64(min(c.code, 1)))
 				h.Broadcast("lobby", roomcast.Text("still here"))
@@ -115,15 +119,17 @@ func TestMaxMessageBytes(t *testing.T) {
 
 // The default is in force before anything of the message has come.
 func TestMaxMessageBytesDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub(t, roomcast.Options{}, nil)
-		for length, code := range map[uint64]uint64{16 << 20: 0, 16<<20 + 1: 1, 1<<63 - 1: 2} {
-			client, _ := h.dialRaw("lobby")
-			go client.rest()
-			before := h.Stats().Ended[roomcast.EndTooBig]
+	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+		h := on(newHub(t, roomcast.Options{}, nil))
+		for length, code := range map[uint64]int{16 << 20: 1006, 16<<20 + 1: 1009, 1<<63 - 1: 1009} {
+			client, conn := h.dialRaw("lobby")
 			client.Write(append(binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, length), 1, 2, 3, 4))
-			synctest.Wait()
-			expect(t, fmt.Sprint("ended at ", length), h.Stats().Ended[roomcast.EndTooBig]-before, min(code, 1))
+			if code == 1009 {
+				client.rest()
+			}
+			client.Close()
+			eventually(t, "Close", func() bool { return len(h.endsOf(conn)) > 0 })
+			expect(t, fmt.Sprint("ended at ", length), h.endsOf(conn)[0].Code, code)
 		}
 	})
 }
@@ -229,7 +235,8 @@ func TestCloseTimeout(t *testing.T) {
 	}
 }
 
-// A full mailbox stops the reading, so that the client's next write waits; half empty, it goes on. Nothing is dropped.
+// A full mailbox stops the reading, so that the client's next write waits, over TCP when the sockets are full too; half empty, it goes
+// on. Nothing is dropped.
 func TestMailboxBytes(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -242,18 +249,20 @@ func TestMailboxBytes(t *testing.T) {
 		{"nearly empty again", roomcast.Options{MailboxBytes: 1}, 36, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { testMailboxBytes(t, c.o, c.payload, c.fill) })
+			forEachTransport(t, func(t *testing.T, on func(*hub) *hub) { testMailboxBytes(t, on, c.o, c.payload, c.fill) })
 		})
 	}
 }
 
-func testMailboxBytes(t *testing.T, o roomcast.Options, payload, fill int) {
+func testMailboxBytes(t *testing.T, on func(*hub) *hub, o roomcast.Options, payload, fill int) {
 	step, handled, written := make(chan struct{}), 0, 0
-	h := newHub(t, o, func(_ *roomcast.Conn, m roomcast.Message) {
+	begun := make(chan bool, 3*fill)
+	h := on(newHub(t, o, func(_ *roomcast.Conn, m roomcast.Message) {
 		expect(t, "message", string(m.Data), strings.Repeat(string(rune('A'+handled)), payload))
+		begun <- true
 		<-step
 		handled++
-	})
+	}))
 	client, _ := h.dialRaw("lobby")
 	total := 3 * fill
 	write := func() {
@@ -261,42 +270,45 @@ func testMailboxBytes(t *testing.T, o roomcast.Options, payload, fill int) {
 		written++
 	}
 	write()
-	synctest.Wait() // it is with the callback now, and waits no more
+	<-begun // it is with the callback now, and waits no more
 	go func() {
 		for written < total {
 			write()
 		}
 	}()
 	for done := range total {
-		synctest.Wait()
+		h.settle()
 		// Every half that is handled lets in as many again; one message is with the callback.
 		half := fill - fill/2
 		want := min(total, 1+fill+done/half*half)
-		expect(t, fmt.Sprintf("written when %d are handled", done), written, want)
+		if h.addr == "" {
+			expect(t, fmt.Sprintf("written when %d are handled", done), written, want)
+		}
 		step <- struct{}{}
 	}
-	synctest.Wait()
+	h.Close()
+	expect(t, "Shutdown", h.Shutdown(limited(t)), nil)
 	expect(t, "handled", handled, total)
 }
 
 // A connection whose reading is stopped ends like any other, though its callback does not return.
 func TestMailboxFullAndClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		step := make(chan struct{})
-		h := newHub(t, roomcast.Options{MailboxBytes: 1}, func(*roomcast.Conn, roomcast.Message) { <-step })
+	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+		held := newHold()
+		h := on(newHub(t, roomcast.Options{MailboxBytes: 1}, held.message))
 		client, conn := h.dialRaw("lobby")
 		client.Write(masked(ws.NewTextFrame([]byte("with the callback"))))
-		synctest.Wait()
+		<-held.begun
 		client.Write(masked(ws.NewTextFrame([]byte("fills the mailbox"))))
 		go client.Write(masked(ws.NewTextFrame([]byte("is not read"))))
-		synctest.Wait()
+		h.settle()
 		start := time.Now()
 		expect(t, "Conn.Close", conn.Close(4000, "enough"), nil)
-		synctest.Wait()
+		h.settle()
 		client.SetReadDeadline(start.Add(time.Hour))
 		io.Copy(io.Discard, client.br) // the Close frame, and until the server hangs up
-		expect(t, "time", time.Since(start), 0)
-		close(step)
+		expect(t, "time", h.since(start), 0)
+		close(held.leave)
 	})
 }
 

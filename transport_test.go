@@ -7,18 +7,25 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
 
-// forEachTransport runs a test over pipes, whose links are portable, and over TCP, whose links are run by loops where there are any.
-// on makes the clients of a new hub come that way.
+// forEachTransport runs a test over pipes, whose links are portable, in a bubble of testing/synctest, and over TCP, whose links are run
+// by loops where there are any. on makes the clients of a new hub come that way.
+//
+// Over pipes alone run the tests of exact bounds and times, for a socket takes what would wait and has no bubble around it (the
+// heartbeat, TestCoalesce, TestOutboxBytes, TestOutboxBytesSend, TestCloseTimeout), those of unfinished requests, whose other half are
+// the tests of the door (TestShutdownCutsHalfFinishedHandshake, TestCloseBehindRequest, TestCloseWhileAnswering), and those of calls that
+// come to no link. Over TCP alone run those of descriptors and of foreign clients.
 func forEachTransport(t *testing.T, test func(t *testing.T, on func(*hub) *hub)) {
-	t.Run("pipe", func(t *testing.T) { test(t, func(h *hub) *hub { return h }) })
+	t.Run("pipe", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { test(t, func(h *hub) *hub { return h }) })
+	})
 	t.Run("TCP", func(t *testing.T) { test(t, overTCP) })
 }
 
@@ -84,12 +91,67 @@ func reset(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// eventually waits for what other goroutines still have to do.
+// client returns a client that has asked for path.
+func (h *hub) client(path string) *roomcasttest.Client {
+	h.t.Helper()
+	if h.addr == "" {
+		return roomcasttest.Dial(h.t, h, path, nil)
+	}
+	return roomcasttest.DialTCP(h.t, h.addr, path, nil)
+}
+
+// upgrade sends r and returns a client that does nothing by itself: while the test does not read, the server can write nothing, or
+// over TCP no more than the sockets hold. The answer is a 101.
+func (h *hub) upgrade(r *http.Request) rawClient {
+	h.t.Helper()
+	if h.addr == "" {
+		_, conn, br := roomcasttest.Upgrade(h.t, h, r)
+		return rawClient{conn, br}
+	}
+	conn, br := dialTCP(h.t, h.addr)
+	if err := r.Write(conn); err != nil {
+		h.t.Fatal(err)
+	}
+	if res, err := http.ReadResponse(br, r); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		h.t.Fatalf("upgrade: %+v, %v", res, err)
+	}
+	return rawClient{conn, br}
+}
+
+// settle waits until everything has come to rest, over pipes. Over TCP that cannot be known: what is to come is waited for by other
+// means, and what is not to come has merely not come yet.
+func (h *hub) settle() {
+	if h.addr == "" {
+		synctest.Wait()
+	}
+}
+
+// since returns how much time has passed since start, over pipes. Over TCP all of it is that of the machine, and 0 is returned.
+func (h *hub) since(start time.Time) time.Duration {
+	if h.addr == "" {
+		return time.Since(start)
+	}
+	return 0
+}
+
+// expectEnd checks how a client's connection has ended: by now, over pipes.
+func (h *hub) expectEnd(what string, client *roomcasttest.Client, want roomcasttest.End) {
+	h.t.Helper()
+	if h.settle(); h.addr != "" {
+		client.End()
+	}
+	if end := client.Ended(); end == nil || *end != want {
+		h.t.Errorf("%s: %v, want %v", what, end, want)
+	}
+}
+
+// eventually waits for what other goroutines still have to do. It looks once in a millisecond, which leaves them the processor, and
+// which in a bubble is when all of them have come to rest.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); !is(); runtime.Gosched() {
+	for limit := time.Now().Add(time.Minute); !is(); <-time.After(time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Errorf("%s: not after 10 s", what)
+			t.Errorf("%s: not after a minute", what)
 			return
 		}
 	}
