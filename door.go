@@ -359,8 +359,8 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // send sends what the handler has answered, unless the connection has been taken.
 func (a *answer) send() {
 	if !a.returned {
-		if p := recover(); p != http.ErrAbortHandler {
-			a.visitor.door.srv.opts.Logger.Error("handler did not return", "panic", p, "stack", string(debug.Stack()))
+		if p := recover(); p != nil && p != http.ErrAbortHandler { // nil: runtime.Goexit
+			a.visitor.door.srv.opts.Logger.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}
 	if a.taken {

@@ -137,7 +137,7 @@ func TestG2_BothViews(t *testing.T) {
 
 func TestG3_NothingStays(t *testing.T) {
 	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
-		h := on(newHub(t, roomcast.Options{CloseTimeout: time.Second}, nil))
+		h := on(newHub(t, roomcast.Options{CloseTimeout: time.Hour}, nil))
 		first, _ := h.dial("lobby") // the goroutines that let it in are the server's
 		first.Close(1000, "")
 		h.settle()

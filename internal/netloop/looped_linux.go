@@ -100,8 +100,8 @@ func (l *Looped) Abort() { l.ask(askAbort) }
 
 // Finish bounds what is left to do; see Link.
 func (l *Looped) Finish(within time.Duration) {
-	if t := time.AfterFunc(within, l.Abort); !l.timer.CompareAndSwap(nil, t) {
-		t.Stop()
+	if t := time.AfterFunc(within, l.Abort); !l.timer.CompareAndSwap(nil, t) || l.asks.Load()&askNothing != 0 {
+		t.Stop() // a timer of a link that is closed, and has looked for it already, would keep it in memory
 	}
 	l.Resume()
 }
