@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
+	"github.com/roomcast/roomcast/internal/session"
 )
 
 // listener is what Shutdown and Close end: an http.Server or a door.
@@ -432,7 +433,7 @@ const (
 var usual = func() (classes [256]uint8) {
 	for c := byte(' '); c < 0x7f; c++ {
 		classes[c] = inValue
-		if isToken(string(c)) {
+		if session.IsToken(string(c)) {
 			classes[c] |= inName
 		}
 		if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || strings.IndexByte("-._:[]", c) >= 0 {

@@ -1,6 +1,10 @@
 package roomcast
 
-import "time"
+import (
+	"time"
+
+	"github.com/roomcast/roomcast/internal/session"
+)
 
 // wheelSlots is how many slots the wheel has: the time between two pings is kept to one part in so many.
 const wheelSlots = 30
@@ -85,7 +89,7 @@ type pulse struct {
 }
 
 // pingFrame is shared by all connections.
-var pingFrame = &frame{bytes: []byte{0x89, 0x00}}
+var pingFrame = &frame{bytes: session.AppendPing(nil, nil)}
 
 // ping asks the client for a sign of life. The two bytes are not held against Options.OutboxBytes.
 func (c *Conn) ping() {

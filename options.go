@@ -7,6 +7,8 @@ import (
 	"math"
 	"path"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/session"
 )
 
 // Options adjusts a Server. The zero value works: each field says what zero means and what passing a bound leads to.
@@ -144,7 +146,7 @@ func (o Options) Validate() error {
 		return fmt.Errorf("roomcast: Options.Subprotocols has %d names; list at most %d", len(o.Subprotocols), math.MaxUint8)
 	}
 	for _, name := range o.Subprotocols {
-		if !isToken(name) {
+		if !session.IsToken(name) {
 			return fmt.Errorf("roomcast: Options.Subprotocols has %q; use letters, digits and !#$%%&'*+-.^_`|~ only", name)
 		}
 	}

@@ -56,11 +56,14 @@ type Server struct {
 	drained   chan struct{} // closed when closing and conns is empty
 }
 
-// New returns a server that calls h. It does nothing until it is served with. New panics if o makes no sense; see
-// Options.Validate.
+// New returns a server that calls h. It does nothing until it is served with. New panics if o makes no sense (see Options.Validate),
+// or if h has both a Message callback and Relay.
 func New(h Handler, o Options) *Server {
 	if err := o.Validate(); err != nil {
 		panic(err)
+	}
+	if h.Relay && h.Message != nil {
+		panic("roomcast: Handler.Relay is set and Handler.Message too, which would never be called; set one of them")
 	}
 	return &Server{
 		handler:  h,
