@@ -99,7 +99,7 @@ type loop struct {
 }
 
 const (
-	loopRead   = 8 << 10  // what one read takes at most: many small messages to a large room are much work, and others wait
+	loopRead   = 32 << 10 // what one read takes at most: who sends much is not to make others wait
 	loopWrite  = 64 << 10 // what one write carries at most, unless a single frame is larger
 	loopPieces = 64       // in how many pieces
 	loopBatch  = 256      // how many connections become readable in one turn at most
@@ -109,7 +109,7 @@ const (
 	// loopReadEvery is after how many writes what has arrived is read: then it leaves with the writes still to come, instead of
 	// after them, and the rounds in a busy room grow large instead of many.
 	loopReadEvery = 64
-	loopReadMost  = 32 << 10 // and how much in a turn: then those who have waited for their output come first
+	loopReadMost  = 128 << 10 // and how much in a turn: then those who have waited for their output come first
 )
 
 // start makes the loop run. The turn is the caller's.
