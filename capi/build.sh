@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Builds the C library:  capi/build.sh FOLDER [PREFIX]
+# Builds the C library:  capi/build.sh FOLDER
 #
 #   FOLDER/lib/libroomcast.so -> .so.0 -> .so.0.1.0    FOLDER/lib/libroomcast.a
-#   FOLDER/lib/pkgconfig/roomcast.pc (for PREFIX)      FOLDER/include/snow_ws.h
+#   FOLDER/lib/pkgconfig/roomcast.pc                   FOLDER/include/snow_ws.h
+#
+# The folder can be moved: nothing in it knows where it is.
 set -euo pipefail
 
-if [ $# -lt 1 ]; then echo "usage: capi/build.sh FOLDER [PREFIX]" >&2; exit 2; fi
+if [ $# -ne 1 ]; then echo "usage: capi/build.sh FOLDER" >&2; exit 2; fi
 if [ "$(uname -s)" != Linux ]; then echo "the C library is built on Linux; this is $(uname -s)" >&2; exit 1; fi
 mkdir -p "$1/lib/pkgconfig" "$1/include"
 out=$(cd "$1" && pwd)
-prefix=${2:-/usr/local}
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 go=${GO:-go}
@@ -38,4 +39,4 @@ install -m 755 "$work/$soname" "$out/lib/libroomcast.so.$version"
 ln -sf "libroomcast.so.$version" "$out/lib/$soname"
 ln -sf "$soname" "$out/lib/libroomcast.so"
 install -m 644 snow_ws.h "$out/include/snow_ws.h"
-sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" roomcast.pc.in >"$out/lib/pkgconfig/roomcast.pc"
+sed "s|@VERSION@|$version|" roomcast.pc.in >"$out/lib/pkgconfig/roomcast.pc"
