@@ -89,6 +89,10 @@ cross: need-go ## build and vet for the other systems and processors
 bench-core: build ## the 1,000-member room against the load generator in FANLOAD_DIR (Linux, 2 cores)
 	@bench/core.sh
 
+.PHONY: bench-capi
+bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
+	@cd bench && $(GO) run ./cmd/boundary
+
 .PHONY: bench bench-setup
 bench: build ## Roomcast and nine other relays in turn, with the generator in FANLOAD_DIR; writes bench/RESULTS.md
 	@$(GO) build -C bench -o bin/run ./cmd/run && bench/bin/run -bench bench -write $(ARGS)

@@ -12,8 +12,9 @@
  *           taken for a mistake and refused like NULL.
  *
  * Handles   A connection is a handle: a number in the size of a pointer, never NULL, never an address, never used twice. It is live
- *           from on_connect until the connection begins to close, whoever closes it; from that instant on, and before on_close
- *           is called, every function answers it with -1. A forged handle gets the same answer. It is never dereferenced.
+ *           from on_connect until the connection begins to close, whoever closes it. From that instant on, before on_close is
+ *           called and in it, every function that is to do something to the connection returns -1, and so it does for a forged
+ *           handle: a handle is never dereferenced.
  *
  * Threads   Callbacks run on threads of the library. Those of one connection come one after the other, in the order on_connect,
  *           on_message for each message as it came, on_close; those of different connections run in parallel. A callback

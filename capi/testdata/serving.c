@@ -12,7 +12,7 @@ static int port, second, tls_port;
 struct app {
 	pthread_mutex_t mu;
 	pthread_cond_t changed;
-	int connects, messages, closes;
+	int connects, messages, closes, met;
 	int64_t code;
 	void *conn;
 	void *headers;       /* of the latest connect, stale by now */
@@ -46,8 +46,37 @@ static void *app_connect(void *env, void *conn, SnowString *path, void *headers)
 	return conn;
 }
 
+/* every_function calls each from inside a callback, save snow_ws_stop. */
+static void every_function(void *conn) {
+	const uint8_t bytes[] = {0xff};
+	assert(snow_ws_join(conn, S("within")) == 0);
+	assert(snow_ws_room_size(S("within")) == 1);
+	assert(snow_ws_broadcast(S("within"), S("1")) == 0);
+	assert(snow_ws_broadcast_except(S("within"), S("not for you"), conn) == 0);
+	assert(snow_ws_broadcast_binary(S("within"), bytes, 1) == 0);
+	assert(snow_ws_send(conn, S("2")) == 0);
+	assert(snow_ws_send_binary(conn, bytes, 1) == 0);
+	assert(snow_ws_leave(conn, S("within")) == 0);
+	assert(snow_ws_header(conn, S("Host")) == NULL);
+	assert(equals(snow_ws_version(), SNOW_WS_VERSION));
+	snow_ws_serve(NULL, NULL, NULL, NULL, NULL, NULL, tls_port);
+	hang_up(join_path(tls_port, "/"), 1000, "");
+	assert(snow_ws_close(conn, 4004, S("all of them")) == 0);
+}
+
+/* meet waits inside a callback until another connection is inside one. */
+static void meet(struct app *a) {
+	pthread_mutex_lock(&a->mu);
+	a->met++;
+	pthread_cond_broadcast(&a->changed);
+	until(a->met == 2, a->changed, a->mu);
+	pthread_mutex_unlock(&a->mu);
+}
+
 static void *app_message(void *env, void *conn, SnowString *msg) {
 	struct app *a = env;
+	if (equals(msg, "every function")) every_function(conn);
+	if (equals(msg, "meet")) meet(a);
 	int64_t stopped = -2;
 	if (equals(msg, "stop")) stopped = snow_ws_stop(second, 1000 * PATIENCE_SECONDS); /* does not wait for itself */
 	if (equals(msg, "hello")) assert(snow_ws_send(conn, S("hello over TLS")) == 0);
@@ -129,6 +158,28 @@ static void test_two_ports_one_room(void) {
 	hang_up(here, 1000, "");
 }
 
+/* Callbacks of different connections run in parallel. */
+static void test_parallel(void) {
+	int a = join_path(second, "/"), b = join_path(second, "/");
+	say(a, "meet");
+	say(b, "meet");
+	hang_up(a, 4001, "");
+	hang_up(b, 4001, "");
+	await_closes(4, 4001);
+}
+
+static void test_within_a_callback(void) {
+	int fd = join_path(second, "/");
+	say(fd, "every function");
+	expect(fd, "1");
+	expect_bytes(fd, BINARY, "\xff", 1);
+	expect(fd, "2");
+	expect_bytes(fd, BINARY, "\xff", 1);
+	expect_close(fd, 4004, "all of them");
+	await_closes(5, 4004);
+	assert(snow_ws_stop(tls_port, 1000 * PATIENCE_SECONDS) == 0);
+}
+
 static void test_stop(void) {
 	int stays = join_path(port, "/stays"), goes = join_path(second, "/");
 	assert(snow_ws_stop(second, -1) == -1); /* and nothing is stopped */
@@ -138,7 +189,7 @@ static void test_stop(void) {
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	assert(snow_ws_stop(second, 0) <= 1); /* does not wait */
 	expect_close(goes, 1001, "server going away");
-	await_closes(3, 1001);
+	await_closes(6, 1001);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	assert(to.tv_sec - from.tv_sec < 5);
 	assert(snow_ws_stop(second, 0) == -1);
@@ -148,14 +199,14 @@ static void test_stop(void) {
 	goes = join_path(second, "/");
 	say(goes, "stop"); /* from inside a callback */
 	expect_close(goes, 1001, "server going away");
-	await_closes(4, 1001);
+	await_closes(7, 1001);
 	assert(app.stopped == 1); /* itself, at least */
 
 	serve_app();
 	goes = join_path(second, "/");
 	assert(put(goes, CLOSE, "\x03\xe9", 2)); /* so that it does not have to be waited for */
 	assert(snow_ws_stop(second, INT64_MAX) == 0);
-	assert(app.closes == 5); /* it has returned */
+	assert(app.closes == 8); /* it has returned */
 	close(goes);
 
 	assert(snow_ws_send(client("/stays")->conn, S("still here")) == 0);
@@ -212,7 +263,7 @@ static void test_tls(const char *cert_path, const char *key_path) {
 	int connects = app.connects;
 	puts("tls");
 	fflush(stdout);
-	await_closes(6, 4003);
+	await_closes(9, 4003);
 	assert(app.connects == connects + 1);
 	assert(snow_ws_stop(tls_port, 1000 * PATIENCE_SECONDS) == 0);
 }
@@ -228,6 +279,8 @@ int main(int argc, char **argv) {
 	test_origins();
 	test_paths();
 	test_two_ports_one_room();
+	test_parallel();
+	test_within_a_callback();
 	test_stop();
 	test_not_served();
 	test_no_callbacks();
