@@ -22,15 +22,16 @@ version=$(sed -n 's/^#define SNOW_WS_VERSION "\(.*\)"$/\1/p' snow_ws.h)
 soname=libroomcast.so.${version%%.*}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+cp export.map "$work" # the path of the checkout may have spaces, which flags of flags cannot
 
 flags=(-trimpath -tags netgo,osusergo) # names are looked up without C, so that a static link needs no resolver
 
 # The generated headers stay in $work: snow_ws.h is the one for users.
 $go build "${flags[@]}" -buildmode=c-shared -o "$work/$soname" \
-  -ldflags "-s -w -extldflags '-Wl,--version-script=$PWD/export.map -Wl,-soname,$soname'" .
+  -ldflags "-s -w -extldflags '-Wl,--version-script=$work/export.map -Wl,-soname,$soname'" .
 $go build "${flags[@]}" -buildmode=c-archive -ldflags '-s -w' -o "$work/all.a" .
 
-# One object whose only global symbols are ours, so that the archive does not clash with what it is linked to.
+# One object whose only global symbols are ours, so that the archive does not clash with the program.
 (cd "$work" && ar x all.a && ld -r -d -o roomcast.o ./*.o && objcopy --wildcard --keep-global-symbol='snow_ws_*' roomcast.o)
 rm -f "$out/lib/libroomcast.a"
 ar rcs "$out/lib/libroomcast.a" "$work/roomcast.o"

@@ -14,7 +14,7 @@ import (
 func TestReadme(t *testing.T) {
 	for _, tool := range []string{"make", "pkg-config", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, "no "+tool+" in PATH")
+			missing(t, "no "+tool+" in PATH; run \"make setup\"")
 		}
 	}
 	var setUp, relays []string

@@ -105,7 +105,7 @@ func cannotListen(number int64, host string, err error) error {
 var ErrNotServed = errors.New("the port is not served")
 
 // Stop ends the serving of one port: nobody is let in any more, its clients are closed with 1001, and their Close callbacks are waited
-// for, but not longer than the timeout. left is how many have not returned by then; the others ports' connections stay.
+// for, but not longer than the timeout. left is how many have not returned by then. Connections of other ports stay.
 func (b *Bridge) Stop(number int64, timeout time.Duration) (left int, err error) {
 	b.mu.Lock()
 	p := b.ports[number]
