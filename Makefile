@@ -8,6 +8,7 @@ GO       ?= go
 GO_MIN   := 1.26
 NODE_MIN := 20
 FUZZTIME ?= 5s
+PREFIX   ?= /usr/local
 CROSS    := linux/arm64 darwin/arm64 windows/amd64
 STEPS    := setup fmt-check lint-only cross test-only fuzz
 
@@ -22,6 +23,12 @@ run: build ## build and run the server; ARGS="--addr 127.0.0.1:9000" passes flag
 .PHONY: build
 build: need-go ## build bin/roomcast
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/roomcast ./cmd/roomcast
+
+.PHONY: capi install
+capi: need-go ## build the C library into bin/capi: libroomcast.so and .a, snow_ws.h, a pkg-config file
+	@GO='$(GO)' capi/build.sh bin/capi
+install: capi ## install the C library below PREFIX (/usr/local); DESTDIR is put in front of it
+	@mkdir -p '$(DESTDIR)$(PREFIX)' && cp -RPf bin/capi/. '$(DESTDIR)$(PREFIX)/'
 
 .PHONY: check
 check: export CI := 1
@@ -81,6 +88,10 @@ cross: need-go ## build and vet for the other systems and processors
 .PHONY: bench-core
 bench-core: build ## the 1,000-member room against the load generator in FANLOAD_DIR (Linux, 2 cores)
 	@bench/core.sh
+
+.PHONY: bench-capi
+bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
+	@cd bench && $(GO) run ./cmd/boundary
 
 .PHONY: bench bench-setup
 bench: build ## Roomcast and nine other relays in turn, with the generator in FANLOAD_DIR; writes bench/RESULTS.md

@@ -50,3 +50,15 @@ func TestPongBehindOutput(t *testing.T) {
 		t.Error("open though it takes nothing any more")
 	}
 }
+
+// Closing is true from the instant at which a connection is out of its rooms.
+func TestClosing(t *testing.T) {
+	s := New(Handler{}, Options{PingInterval: -1})
+	c := newTestConn(s)
+	if c.Closing() {
+		t.Error("a new connection is closing")
+	}
+	if err := c.Close(CloseNormal, ""); err != nil || !c.Closing() {
+		t.Errorf("after Close: %v, closing %v", err, c.Closing())
+	}
+}

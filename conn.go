@@ -139,6 +139,9 @@ func (c *Conn) Close(code int, reason string) error {
 	return nil
 }
 
+// Closing reports whether the connection has begun to close: it is in no room, and can join none and be sent nothing any more (G5).
+func (c *Conn) Closing() bool { return !c.isOpen() }
+
 // isOpen reports whether the connection has not begun to close.
 func (c *Conn) isOpen() bool {
 	c.mu.Lock()

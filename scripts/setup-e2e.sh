@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup-e2e.sh: what the end-to-end tests need: the Node packages of internal/e2e and a Chromium.
+# setup-e2e.sh: what the end-to-end tests need: the Node packages of internal/e2e, a Chromium, and for the C library python3 and pkg-config.
 # It can be run again and again; when nothing is missing it changes nothing.
 set -euo pipefail
 
@@ -55,6 +55,25 @@ browser() {
   fi
 }
 
+c_library() {
+  local tool missing=()
+  [[ $(uname -s) == Linux ]] || return 0 # it is not built elsewhere
+  for tool in python3 pkg-config; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  if [[ ${#missing[@]} == 0 ]]; then
+    return
+  fi
+  if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+    echo "setup: ${missing[*]} not found: install it (Debian: sudo apt-get install ${missing[*]})" >&2
+    return 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  quietly 'apt-get update' apt-get update
+  quietly "apt-get install ${missing[*]}" apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
 npm_packages
+c_library
 browser
 echo "setup: ok (Chromium: $(node chromium.mjs))"
