@@ -100,7 +100,7 @@ type loop struct {
 
 const (
 	loopRead   = 32 << 10 // what one read takes at most: who sends much is not to make others wait
-	loopWrite  = 64 << 10 // what one write carries at most, unless a single frame is larger
+	loopWrite  = 64 << 10 // how much of a write is copied together at most
 	loopPieces = 64       // in how many pieces
 	loopBatch  = 256      // how many connections become readable in one turn at most
 	fairReads  = 16       // how many reads from TLS a connection has in one turn at most
