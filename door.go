@@ -12,12 +12,10 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
-	"github.com/roomcast/roomcast/internal/session"
 )
 
 // listener is what Shutdown and Close end: an http.Server or a door.
@@ -255,12 +253,11 @@ func (v *visitor) settle(gone bool) {
 
 // serve answers the request, whose head ends at n, or passes it on.
 func (v *visitor) serve(n int) {
-	if n < 0 || n > v.door.srv.opts.MaxHeaderBytes || !isPlainUpgrade(v.head[:n]) {
-		v.passOn()
-		return
+	var r *http.Request
+	if n >= 0 && n <= v.door.srv.opts.MaxHeaderBytes {
+		r = readPlainUpgrade(v.head[:n])
 	}
-	r, err := readRequest(v.head[:n])
-	if err != nil || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	if r == nil {
 		v.passOn()
 		return
 	}
@@ -389,76 +386,4 @@ func (a *answer) send() {
 	b.Write(a.body.Bytes())
 	a.visitor.reply(b.Bytes())
 	a.visitor.link.Finish(a.visitor.door.srv.opts.CloseTimeout)
-}
-
-// isPlainUpgrade reports whether head is the head of an upgrade request with nothing unusual about it: what is dubious is left to
-// the http.Server, which knows all there is to be known.
-func isPlainUpgrade(head []byte) bool {
-	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
-	if !bytes.HasPrefix(line, []byte("GET /")) || !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || !allOf(line, inValue) {
-		return false
-	}
-	hosts, upgrades := 0, 0
-	for {
-		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
-		if len(line) == 0 {
-			return hosts == 1 && upgrades == 1
-		}
-		colon := bytes.IndexByte(line, ':')
-		if colon < 1 || !allOf(line[:colon], inName) || !allOf(line[colon+1:], inValue) {
-			return false
-		}
-		switch name, value := line[:colon], line[colon+1:]; {
-		case bytes.EqualFold(name, []byte("Host")):
-			hosts++
-			if !allOf(bytes.TrimSpace(value), inHost) {
-				return false
-			}
-		case bytes.EqualFold(name, []byte("Upgrade")):
-			upgrades++
-		case bytes.EqualFold(name, []byte("Content-Length")), bytes.EqualFold(name, []byte("Transfer-Encoding")),
-			bytes.EqualFold(name, []byte("Expect")):
-			return false
-		}
-	}
-}
-
-// What is usual in the head of a request, by byte.
-const (
-	inValue uint8 = 1 << iota
-	inName        // RFC 9110, section 5.6.2
-	inHost
-)
-
-var usual = func() (classes [256]uint8) {
-	for c := byte(' '); c < 0x7f; c++ {
-		classes[c] = inValue
-		if session.IsToken(string(c)) {
-			classes[c] |= inName
-		}
-		if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || strings.IndexByte("-._:[]", c) >= 0 {
-			classes[c] |= inHost
-		}
-	}
-	return classes
-}()
-
-// allOf reports whether all bytes of p are of the class.
-func allOf(p []byte, class uint8) bool {
-	for _, c := range p {
-		if usual[c]&class == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
-
-// readRequest parses the head of a request.
-func readRequest(head []byte) (*http.Request, error) {
-	br := readers.Get().(*bufio.Reader)
-	defer readers.Put(br)
-	br.Reset(bytes.NewReader(head))
-	return http.ReadRequest(br)
 }
