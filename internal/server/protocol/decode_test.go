@@ -46,54 +46,57 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestErrors holds what is answered with an error: its code, the id it carries, and what the text says.
+// refused are the frames answered with an error: its code, the id it carries, and what the text says.
+var refused = []struct {
+	frame string
+	code  ErrorCode
+	id    string
+	text  string
+}{
+	{`{}`, BadRequest, "", `"type" is missing`},
+	{`{"Type":"ping"}`, BadRequest, "", `"type" is missing`},
+	{`{"id":1}`, BadRequest, "1", `"type" is missing`},
+	{`{"id":1,"type":null}`, BadRequest, "1", `"type" is missing`},
+	{`{"id":1,"type":7}`, BadRequest, "1", `"type" has to be a string`},
+	{`{"id":"a","type":"dance"}`, UnknownType, `"a"`, `unknown type "dance"; use join,`},
+	{`{"id":"a","type":"Ping"}`, UnknownType, `"a"`, `unknown type "Ping"`},
+	{`{"type":"` + strings.Repeat("x", 9999) + `"}`, UnknownType, "", `xxx"; use`},
+	{`{"type":"ping","id":true}`, BadRequest, "", `"id" has to be a number or a string`},
+	{`{"type":"ping","id":[1]}`, BadRequest, "", `"id" has to be`},
+	{`{"type":"ping","id":"` + strings.Repeat("x", MaxIDBytes-1) + `"}`, BadRequest, "", `"id" has 65 bytes; use at most 64`},
+	{`{"type":"ping","id":1,"id":2}`, BadRequest, "", `"id" is there twice`},
+	{`{"type":"ping","id":1,"t\u0079pe":"join"}`, BadRequest, "1", `"type" is there twice`},
+	{`{"type":"ping","id":1,"room":null,"room":null}`, BadRequest, "1", `"room" is there twice`},
+	{nested(MaxDepth + 1), BadRequest, "1", "nested deeper than 64"},
+	{strings.Repeat(`{"data":`, 1<<18), BadRequest, "", "nested deeper than 64"},
+	{nested(9999), BadRequest, "1", "nested deeper than 64"},
+	{`{"type":"join","id":1}`, BadRequest, "1", `"room" is missing`},
+	{`{"type":"leave","id":1,"room":null}`, BadRequest, "1", `"room" is missing`},
+	{`{"type":"send","id":1,"room":["a"],"data":1}`, BadRequest, "1", `"room" has to be a string`},
+	{`{"type":"send","id":1,"room":"a"}`, BadRequest, "1", `"data" is missing`},
+	{`{"type":"send","id":1,"room":"a","base64":null}`, BadRequest, "1", `"data" is missing`},
+	{`{"type":"send","id":1,"room":"a","data":null,"base64":""}`, BadRequest, "1", "both there"},
+	{`{"type":"send","id":1,"room":"a","data":1,"echo":0}`, BadRequest, "1", `"echo" has to be`},
+	{`{"type":"send","id":1,"room":"a","base64":1}`, BadRequest, "1", `"base64" has to be a string`},
+	{`{"type":"send","id":1,"room":"a","base64":"YQ"}`, BadRequest, "1", "standard base64"},
+	{`{"type":"send","id":1,"room":"a","base64":"YR=="}`, BadRequest, "1", "standard base64"},
+	{`{"type":"send","id":1,"room":"a","base64":"YW\nJj"}`, BadRequest, "1", "standard base64"},
+	{`{"type":"send","id":1,"room":"a","base64":"-_-_"}`, BadRequest, "1", "standard base64"},
+	{`{"type":"direct","id":1,"data":1}`, BadRequest, "1", `"to" has to be`},
+	{`{"type":"direct","id":1,"to":"ann","data":1}`, BadRequest, "1", `"to" has to be`},
+	{`{"type":"direct","id":1,"to":{},"data":1}`, BadRequest, "1", "one of them"},
+	{`{"type":"direct","id":1,"to":{"user":""},"data":1}`, BadRequest, "1", "one of them"},
+	{`{"type":"direct","id":1,"to":{"user":"a","connection":"b"},"data":1}`, BadRequest, "1", "one of them"},
+	{`{"type":"direct","id":1,"to":{"user":"a","user":"b"},"data":1}`, BadRequest, "1", "once"},
+	{`{"type":"direct","id":1,"to":{"connection":7},"data":1}`, BadRequest, "1", `"to.connection" has to be a string`},
+	{`{"type":"direct","id":1,"to":{"user":7},"data":1}`, BadRequest, "1", `"to.user" has to be a string`},
+	{`{"type":"direct","id":1,"to":{"user":"a"}}`, BadRequest, "1", `"data" is missing`},
+	{`{"type":"token","id":1}`, BadRequest, "1", `"token" is missing`},
+	{`{"type":"token","id":1,"token":""}`, BadRequest, "1", `"token" is empty`},
+}
+
 func TestErrors(t *testing.T) {
-	for _, c := range []struct {
-		frame string
-		code  ErrorCode
-		id    string
-		text  string
-	}{
-		{`{}`, BadRequest, "", `"type" is missing`},
-		{`{"Type":"ping"}`, BadRequest, "", `"type" is missing`},
-		{`{"id":1}`, BadRequest, "1", `"type" is missing`},
-		{`{"id":1,"type":null}`, BadRequest, "1", `"type" is missing`},
-		{`{"id":1,"type":7}`, BadRequest, "1", `"type" has to be a string`},
-		{`{"id":"a","type":"dance"}`, UnknownType, `"a"`, `unknown type "dance"; use join,`},
-		{`{"id":"a","type":"Ping"}`, UnknownType, `"a"`, `unknown type "Ping"`},
-		{`{"type":"` + strings.Repeat("x", 9999) + `"}`, UnknownType, "", `xxx"; use`},
-		{`{"type":"ping","id":true}`, BadRequest, "", `"id" has to be a number or a string`},
-		{`{"type":"ping","id":[1]}`, BadRequest, "", `"id" has to be`},
-		{`{"type":"ping","id":"` + strings.Repeat("x", MaxIDBytes-1) + `"}`, BadRequest, "", `"id" has 65 bytes; use at most 64`},
-		{`{"type":"ping","id":1,"id":2}`, BadRequest, "", `"id" is there twice`},
-		{`{"type":"ping","id":1,"t\u0079pe":"join"}`, BadRequest, "1", `"type" is there twice`},
-		{`{"type":"ping","id":1,"room":null,"room":null}`, BadRequest, "1", `"room" is there twice`},
-		{nested(MaxDepth + 1), BadRequest, "1", "nested 65 deep; use at most 64"},
-		{nested(9999), BadRequest, "1", "nested 9999 deep"},
-		{`{"type":"join","id":1}`, BadRequest, "1", `"room" is missing`},
-		{`{"type":"leave","id":1,"room":null}`, BadRequest, "1", `"room" is missing`},
-		{`{"type":"send","id":1,"room":["a"],"data":1}`, BadRequest, "1", `"room" has to be a string`},
-		{`{"type":"send","id":1,"room":"a"}`, BadRequest, "1", `"data" is missing`},
-		{`{"type":"send","id":1,"room":"a","base64":null}`, BadRequest, "1", `"data" is missing`},
-		{`{"type":"send","id":1,"room":"a","data":null,"base64":""}`, BadRequest, "1", "both there"},
-		{`{"type":"send","id":1,"room":"a","data":1,"echo":0}`, BadRequest, "1", `"echo" has to be`},
-		{`{"type":"send","id":1,"room":"a","base64":1}`, BadRequest, "1", `"base64" has to be a string`},
-		{`{"type":"send","id":1,"room":"a","base64":"YQ"}`, BadRequest, "1", "standard base64"},
-		{`{"type":"send","id":1,"room":"a","base64":"YR=="}`, BadRequest, "1", "standard base64"},
-		{`{"type":"send","id":1,"room":"a","base64":"YW\nJj"}`, BadRequest, "1", "standard base64"},
-		{`{"type":"send","id":1,"room":"a","base64":"-_-_"}`, BadRequest, "1", "standard base64"},
-		{`{"type":"direct","id":1,"data":1}`, BadRequest, "1", `"to" has to be`},
-		{`{"type":"direct","id":1,"to":"ann","data":1}`, BadRequest, "1", `"to" has to be`},
-		{`{"type":"direct","id":1,"to":{},"data":1}`, BadRequest, "1", "one of them"},
-		{`{"type":"direct","id":1,"to":{"user":""},"data":1}`, BadRequest, "1", "one of them"},
-		{`{"type":"direct","id":1,"to":{"user":"a","connection":"b"},"data":1}`, BadRequest, "1", "one of them"},
-		{`{"type":"direct","id":1,"to":{"user":"a","user":"b"},"data":1}`, BadRequest, "1", "once"},
-		{`{"type":"direct","id":1,"to":{"connection":7},"data":1}`, BadRequest, "1", `"to.connection" has to be a string`},
-		{`{"type":"direct","id":1,"to":{"user":7},"data":1}`, BadRequest, "1", `"to.user" has to be a string`},
-		{`{"type":"direct","id":1,"to":{"user":"a"}}`, BadRequest, "1", `"data" is missing`},
-		{`{"type":"token","id":1}`, BadRequest, "1", `"token" is missing`},
-		{`{"type":"token","id":1,"token":""}`, BadRequest, "1", `"token" is empty`},
-	} {
+	for _, c := range refused {
 		r, fault := Decode([]byte(c.frame))
 		if fault == nil {
 			t.Errorf("%.80s: decoded as %+v, want an error", c.frame, r)
@@ -122,7 +125,8 @@ func TestGarbage(t *testing.T) {
 		"", " ", "hello", "{", "}", `{"type":"ping"`, `{"type":"ping"}}`, `{"type":"ping"} {"type":"ping"}`, `{"type":"ping",}`,
 		`{"type":ping}`, `{'type':'ping'}`, `{"type":"ping"}` + "\x00", "\ufeff" + `{"type":"ping"}`, `{"type":"a` + "\n" + `"}`,
 		`[{"type":"ping"}]`, `"ping"`, "null", "1", `{"type":"\x"}`, `{"type":"ping","data":NaN}`, `{"type":"ping","data":01}`,
-		`{"type":"` + "\xff" + `"}`, strings.Repeat("[", 1<<20), strings.Repeat(`{"data":`, 1<<18), nested(10_001),
+		`{"type":"` + "\xff" + `"}`, strings.Repeat("[", 1<<20), strings.Repeat("{", 1<<20), `{"a":1 "b":2}`, `{"a" 1}`, `{"a":[1 2]}`, `{"a":[1,]}`, `{"a":tru}`,
+		`{"a":-}`, `{"a":1.}`, `{"a":1e}`, `{"a":"\u12g4"}`, `{"a":"\`, `{"a":"\u1`, `{"a":[}`, `{,}`, `{"a":}`, `{"a":+1}`, `{"a":.5}`,
 	} {
 		_, fault := Decode([]byte(frame))
 		switch {

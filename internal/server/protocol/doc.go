@@ -9,10 +9,10 @@
 // Everything in it is safe from anywhere.
 //
 //   - Payloads are carried as they came, byte for byte: numbers keep their digits and objects their order.
-//   - Nothing is allocated that is longer than the frame itself, and no input makes Decode panic or recurse.
-//   - encoding/json decides what is JSON. The own code only finds the members of an object that is known to be valid, which
-//     encoding/json alone does not do as needed: it takes "Type" for "type", and the last of two equal names without a word.
+//   - Nothing is allocated that is longer than the frame itself, and no input makes Decode panic. It recurses at most MaxDepth deep.
+//   - Names are exactly those of the protocol, and none may come twice. encoding/json takes "Type" for "type" and the last of two
+//     equal names without a word, and takes several times as long; a fuzz test holds the scanner to it in everything else.
 //
-// Files: request.go is what a client says and how it is read, members.go finds the members of an object, event.go is what the
-// server says, append.go writes JSON, payload.go is what both carry, codes.go has the tables.
+// Files: request.go is what a client says and how it is read, scan.go reads JSON, event.go is what the server says, append.go
+// writes JSON, payload.go is what both carry, codes.go has the tables.
 package protocol

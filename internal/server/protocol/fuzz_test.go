@@ -24,6 +24,9 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		r, fault := Decode(p)
 		object := utf8.Valid(p) && json.Valid(p) && bytes.HasPrefix(bytes.TrimLeft(p, " \n\r\t"), []byte("{"))
+		if fault != nil && strings.HasPrefix(fault.Error.Message, "nested deeper") {
+			return // the rest was not looked at
+		}
 		if closes := fault != nil && fault.Close != 0; closes == object {
 			t.Fatalf("an object: %v, fault: %+v", object, fault)
 		}

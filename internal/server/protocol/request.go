@@ -12,7 +12,8 @@ const (
 	// MaxIDBytes is how long the id of a request may be, as it stands in the frame, the quotes of a string included.
 	MaxIDBytes = 64
 
-	// MaxDepth is how deep a request may be nested, its own object included. It is what parsers with a bound take by default.
+	// MaxDepth is how many objects and arrays may be around a value, the request itself included: what the parsers that have the
+	// lowest bound take by default. Payloads reach the others' parsers, one level deep in a message as they were in the request.
 	MaxDepth = 64
 )
 
@@ -28,6 +29,8 @@ const (
 	Token  RequestType = "token"  // Token
 	Ping   RequestType = "ping"   // nothing
 )
+
+var requestTypes = [...]RequestType{Join, Leave, Send, Direct, Token, Ping}
 
 // Request is a message of a client. ID and the bytes of a JSON payload are parts of the frame it was decoded from.
 type Request struct {
@@ -54,16 +57,22 @@ type Fault struct {
 	Error Error
 }
 
+// garbage is the reason to close with.
+const garbage = "a text frame has to be one JSON object in UTF-8 and nothing else"
+
 // Decode reads a text frame. Members it does not know are ignored, and so are those that do not belong to the type.
 func Decode(p []byte) (Request, *Fault) {
-	if fault := notObject(p); fault != nil {
-		return Request{}, fault
-	}
 	var m known
-	depth := members(p, m.set)
+	end := invalid
+	if utf8.Valid(p) {
+		end = members(p, m.set)
+	}
+	if end == invalid {
+		return Request{}, &Fault{Close: CloseBadRequest, Error: Error{Code: BadRequest, Message: garbage}}
+	}
 	r, err := Request{}, error(nil)
 	if r.ID, err = m.identity(); err == nil {
-		err = m.check(depth)
+		err = m.check(end)
 	}
 	if err == nil {
 		err = m.request(&r)
@@ -76,22 +85,6 @@ func Decode(p []byte) (Request, *Fault) {
 		code = UnknownType
 	}
 	return Request{}, &Fault{Error: Error{ID: r.ID, Code: code, Message: err.Error(), Room: r.Room}}
-}
-
-// notObject is the fault of a frame that is not one JSON object.
-func notObject(p []byte) *Fault {
-	why := ""
-	switch {
-	case !utf8.Valid(p):
-		why = "a message is a JSON object, this is not UTF-8"
-	case !json.Valid(p):
-		why = "a message is one JSON object, this is not JSON"
-	case bytes.TrimLeft(p, " \n\r\t")[0] != '{':
-		why = "a message is a JSON object, this is another JSON value"
-	default:
-		return nil
-	}
-	return &Fault{Close: CloseBadRequest, Error: Error{Code: BadRequest, Message: why}}
 }
 
 // known are the members that have a meaning, as they stand in the frame; nil are those that are not there.
@@ -143,13 +136,13 @@ func (m *known) identity() ([]byte, error) {
 	return m.id, nil
 }
 
-// check refuses what is wrong whatever the type.
-func (m *known) check(depth int) error {
-	if m.twice != "" {
+// check refuses what is wrong whatever the type; end is what members returned.
+func (m *known) check(end int) error {
+	switch {
+	case end == tooDeep:
+		return fmt.Errorf("nested deeper than %d objects and arrays, the message itself included; send it flatter", MaxDepth)
+	case m.twice != "":
 		return fmt.Errorf("%q is there twice; write it once", m.twice)
-	}
-	if depth > MaxDepth {
-		return fmt.Errorf("nested %d deep; use at most %d, the message itself included", depth, MaxDepth)
 	}
 	return nil
 }
@@ -163,11 +156,16 @@ func (t unknownType) Error() string {
 
 // request reads the members that belong to the type.
 func (m *known) request(r *Request) error {
-	typ, err := text("type", m.typ)
+	typ, err := inside("type", m.typ)
 	if err != nil {
 		return err
 	}
-	switch r.Type = RequestType(typ); r.Type {
+	for _, known := range requestTypes {
+		if string(typ) == string(known) {
+			r.Type = known
+		}
+	}
+	switch r.Type {
 	case Join, Leave:
 		r.Room, err = text("room", m.room)
 	case Send:
@@ -187,7 +185,7 @@ func (m *known) request(r *Request) error {
 		}
 	case Ping:
 	default:
-		err = unknownType(typ)
+		return unknownType(typ)
 	}
 	return err
 }
