@@ -64,7 +64,7 @@ var refused = []struct {
 	{`{"type":"ping","id":true}`, BadRequest, "", `"id" has to be a number or a string`},
 	{`{"type":"ping","id":[1]}`, BadRequest, "", `"id" has to be`},
 	{`{"type":"ping","id":"` + strings.Repeat("x", MaxIDBytes-1) + `"}`, BadRequest, "", `"id" has 65 bytes; use at most 64`},
-	{`{"type":"ping","id":1,"id":2}`, BadRequest, "", `"id" is there twice`},
+	{`{"type":"ping","id":1,"id":2}`, BadRequest, "1", `"id" is there twice`},
 	{`{"type":"ping","id":1,"t\u0079pe":"join"}`, BadRequest, "1", `"type" is there twice`},
 	{`{"type":"ping","id":1,"room":null,"room":null}`, BadRequest, "1", `"room" is there twice`},
 	{nested(MaxDepth + 1), BadRequest, "1", "nested deeper than 64"},

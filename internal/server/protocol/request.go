@@ -87,14 +87,14 @@ func Decode(p []byte) (Request, *Fault) {
 	return Request{}, &Fault{Error: Error{ID: r.ID, Code: code, Message: err.Error(), Room: r.Room}}
 }
 
-// known are the members that have a meaning, as they stand in the frame; nil are those that are not there.
+// known are the members that have a meaning, each as it stands in the frame the first time; nil are those that are not there.
 type known struct {
 	typ, id, room, to, data, base64, echo, token []byte
 
 	twice string // a name that came twice
 }
 
-// set notes a member.
+// set notes a member, for members.
 func (m *known) set(name, value []byte) {
 	var slot *[]byte
 	switch string(plain(name)) {
@@ -119,6 +119,7 @@ func (m *known) set(name, value []byte) {
 	}
 	if *slot != nil {
 		m.twice = string(plain(name))
+		return
 	}
 	*slot = value
 }
@@ -126,7 +127,7 @@ func (m *known) set(name, value []byte) {
 // identity returns the id, nil if there is none.
 func (m *known) identity() ([]byte, error) {
 	switch {
-	case absent(m.id), m.twice == "id":
+	case absent(m.id):
 		return nil, nil
 	case len(m.id) > MaxIDBytes:
 		return nil, fmt.Errorf(`"id" has %d bytes; use at most %d, quotes included`, len(m.id), MaxIDBytes)
