@@ -12,8 +12,8 @@ const (
 	// MaxIDBytes is how long the id of a request may be, as it stands in the frame, the quotes of a string included.
 	MaxIDBytes = 64
 
-	// MaxDepth is how many objects and arrays may be around a value, the request itself included: what the parsers that have the
-	// lowest bound take by default. Payloads reach the others' parsers, one level deep in a message as they were in the request.
+	// MaxDepth is how many objects and arrays may be around a value, the request itself included. Some parsers take no more by
+	// default, and a payload is as deep in the message that others get as it was in the request.
 	MaxDepth = 64
 )
 
