@@ -1,0 +1,88 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// FuzzDecode holds that Decode agrees with encoding/json about what is an object and what its members are, that what decodes
+// decodes to the same when a client sends it anew, and that whatever comes of a frame is one JSON object.
+func FuzzDecode(f *testing.F) {
+	for _, r := range requests {
+		f.Add(appendRequest(nil, r))
+	}
+	for _, frame := range []string{
+		"", "{}", "[]", nested(MaxDepth), nested(MaxDepth + 1), `{"type":"ping"}}`, `{"\u0074ype":"ping","id":"\"","x":[{"a":"}"}]}`,
+		`{"type":"join","id":1,"id":2}`, `{"type":"send","room":"\ud800 ","data":1 , "echo":false }`,
+	} {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		r, fault := Decode(p)
+		object := utf8.Valid(p) && json.Valid(p) && bytes.HasPrefix(bytes.TrimLeft(p, " \n\r\t"), []byte("{"))
+		if fault != nil && strings.HasPrefix(fault.Error.Message, "nested deeper") {
+			return // the rest was not looked at
+		}
+		if closes := fault != nil && fault.Close != 0; closes == object {
+			t.Fatalf("an object: %v, fault: %+v", object, fault)
+		}
+		if fault != nil {
+			if out := AppendError(nil, fault.Error); !json.Valid(out) {
+				t.Fatalf("the error is not JSON: %s", out)
+			}
+			return
+		}
+		compare(t, p, r)
+		again, fault := Decode(appendRequest(nil, r))
+		if fault != nil || !reflect.DeepEqual(again, r) {
+			t.Fatalf("%+v became %+v, %+v", r, again, fault)
+		}
+		for _, out := range [][]byte{
+			AppendMessage(nil, r.Room, Sender{r.To.Connection, r.To.User}, orNull(r.Payload)),
+			AppendPong(nil, r.ID), AppendLeft(nil, r.Room, r.Token),
+		} {
+			if !json.Valid(out) || !utf8.Valid(out) {
+				t.Fatalf("not JSON: %s", out)
+			}
+		}
+	})
+}
+
+// compare holds a request to what encoding/json finds in its frame.
+func compare(t *testing.T, p []byte, r Request) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(p, &all); err != nil {
+		t.Fatal(err)
+	}
+	str := func(name string) (s string) {
+		_ = json.Unmarshal(all[name], &s) // what is no string is the empty one
+		return s
+	}
+	if str("type") != string(r.Type) {
+		t.Fatalf("type %q, want %q", r.Type, str("type"))
+	}
+	if id := strings.TrimSuffix(string(all["id"]), "null"); string(r.ID) != id {
+		t.Fatalf("id %s, want %s", r.ID, id)
+	}
+	if (r.Type == Join || r.Type == Leave || r.Type == Send) && r.Room != str("room") {
+		t.Fatalf("room %q, want %q", r.Room, str("room"))
+	}
+	if (r.Type == Send || r.Type == Direct) && !r.Payload.Binary && !bytes.Equal(r.Payload.Bytes, all["data"]) {
+		t.Fatalf("data %s, want %s", r.Payload.Bytes, all["data"])
+	}
+	if r.Type == Token && r.Token != str("token") {
+		t.Fatalf("token %q, want %q", r.Token, str("token"))
+	}
+}
+
+// orNull is p, or null for a request that carries nothing.
+func orNull(p Payload) Payload {
+	if p.Bytes == nil {
+		p.Bytes = []byte("null")
+	}
+	return p
+}
