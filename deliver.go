@@ -197,6 +197,12 @@ func (r *relaying) OnMessage(binary bool, data []byte) {
 	r.messages++
 }
 
+// OnPing is session.Handler: what the client has sent before goes first.
+func (r *relaying) OnPing(data []byte) {
+	r.deliver()
+	r.inbound.OnPing(data)
+}
+
 // OnClose is session.Handler: what the client has sent before counts.
 func (r *relaying) OnClose(code int, reason string) {
 	r.deliver()
@@ -223,6 +229,7 @@ func (r *relaying) deliver() {
 	for len(frames) > 0 { // whoever is in several rooms too sees them in one order (G4)
 		var one []byte
 		one, frames = session.CutFrame(frames)
+		one = bytes.Clone(one) // it may wait for long, and its neighbours are not to wait with it
 		for _, room := range rooms {
 			c.srv.deliver(room, &frame{bytes: one, messages: 1}, c)
 		}

@@ -109,7 +109,7 @@ func (d *door) serve() error {
 
 // Shutdown is that of an http.Server: it waits for the requests that are being answered, not for those that are not whole yet.
 func (d *door) Shutdown(ctx context.Context) error {
-	d.close(func(v *visitor) bool { return !v.working })
+	d.close(func(v *visitor) bool { return !v.dispatched })
 	answered := make(chan struct{})
 	go func() {
 		d.working.Wait()
@@ -167,7 +167,12 @@ type visitor struct {
 	rest  []byte // what has come behind the head
 	whole bool   // the head is there: what comes now is nobody's
 
-	working bool // counted in door.working; guarded by door.mu
+	// Guarded by door.mu.
+	dispatched bool // the request has been given to be answered
+	working    bool // counted in door.working
+	answering  bool // the handler has not returned
+	flushed    bool // the answer has left, or the connection has gone
+	taken      bool // the connection is somebody else's now
 
 	mu       sync.Mutex
 	answer   []byte // what is left to be sent
@@ -211,7 +216,7 @@ func (d *door) dispatch(r request) {
 		return // it has been cut
 	}
 	d.working.Add(1)
-	r.visitor.working = true
+	r.visitor.dispatched, r.visitor.working, r.visitor.answering = true, true, true
 	d.mu.Unlock()
 	select {
 	case d.requests <- r:
@@ -237,18 +242,23 @@ func (d *door) answer(r request) {
 	}
 }
 
-// settle notes that the request has been answered, or that its connection is somebody else's now (gone) or lost.
-func (v *visitor) settle(gone bool) {
+// settle notes a change. The request counts no longer when its answer has left and its handler has returned, or when its connection
+// is somebody else's.
+func (v *visitor) settle(change func()) {
 	d := v.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if gone {
-		delete(d.visitors, v)
-	}
-	if v.working {
+	change()
+	if v.working && (v.taken || v.flushed && !v.answering) {
 		v.working = false
 		d.working.Done()
 	}
+}
+
+// leave is a change: the connection is somebody else's, or nobody's.
+func (v *visitor) leave() {
+	v.taken = true
+	delete(v.door.visitors, v)
 }
 
 // serve answers the request, whose head ends at n, or passes it on.
@@ -263,7 +273,7 @@ func (v *visitor) serve(n int) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r = r.WithContext(ctx)
+	r = r.WithContext(requestContext{ctx, v.door})
 	v.rest = v.head[n:]
 	r.RemoteAddr = v.remote.String()
 	a := &answer{visitor: v, header: http.Header{}}
@@ -272,14 +282,31 @@ func (v *visitor) serve(n int) {
 	a.returned = true
 }
 
+// requestContext has the values that an http.Server puts into the context of a request.
+type requestContext struct {
+	context.Context
+	door *door
+}
+
+// Value is context.Context.
+func (c requestContext) Value(key any) any {
+	switch key {
+	case http.ServerContextKey:
+		return c.door.http
+	case http.LocalAddrContextKey:
+		return c.door.pass.Addr()
+	}
+	return c.Context.Value(key)
+}
+
 // passOn gives the connection to the http.Server.
 func (v *visitor) passOn() {
+	defer v.settle(v.leave)
 	conn, err := v.link.Conn(v.head)
 	if err != nil {
-		return // it has gone
+		return // it has gone, or there is no descriptor for it
 	}
 	v.door.pass.Put(conn)
-	v.settle(true)
 }
 
 // Output is netloop.Peer: the answer.
@@ -301,13 +328,25 @@ func (v *visitor) Written(n int) (more bool) {
 }
 
 // Lost is netloop.Peer.
-func (v *visitor) Lost(error) { v.reply(nil) }
+func (v *visitor) Lost(err error) {
+	v.mu.Lock()
+	if !v.answered || !errors.Is(err, io.EOF) { // who hangs up after the request may still be reading
+		v.answer, v.answered = nil, true
+	}
+	v.mu.Unlock()
+	v.link.Wake()
+}
 
 // Flushed is netloop.Peer.
-func (v *visitor) Flushed() { v.settle(false) }
+func (v *visitor) Flushed() { v.settle(func() { v.flushed = true }) }
 
 // Released is netloop.Peer.
-func (v *visitor) Released() { v.settle(true) }
+func (v *visitor) Released() {
+	v.settle(func() {
+		v.flushed = true
+		delete(v.door.visitors, v)
+	})
+}
 
 // reply sends p as the last thing.
 func (v *visitor) reply(p []byte) {
@@ -332,7 +371,7 @@ func (a *answer) Header() http.Header { return a.header }
 
 // WriteHeader is http.ResponseWriter.
 func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
+	if a.status == 0 && status >= 200 { // the others come before an answer, and are none
 		a.status = status
 	}
 }
@@ -346,11 +385,11 @@ func (a *answer) Write(p []byte) (int, error) {
 // Hijack is http.Hijacker, for handlers that upgrade in their own way.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, err := a.visitor.link.Conn(a.visitor.rest)
+	a.visitor.settle(a.visitor.leave)
+	a.taken = true // also if there is no descriptor for it: then it has been closed
 	if err != nil {
 		return nil, nil, err
 	}
-	a.taken = true
-	a.visitor.settle(true)
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }
 
@@ -364,6 +403,7 @@ func (a *answer) send() {
 	if a.taken {
 		return
 	}
+	defer a.visitor.settle(func() { a.visitor.answering = false })
 	if !a.returned {
 		a.visitor.link.Abort()
 		return

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestDoorRefusedStays(t *testing.T) {
 	eventually(t, "the server has hung up", func() bool { return descriptors(t) <= files+3 }) // and 3 clients
 }
 
-// The context of a request ends when it has been answered, as through net/http.
+// The context of a request ends when it has been answered, and has the values that net/http puts there.
 func TestDoorContext(t *testing.T) {
 	contexts := make(chan context.Context, 1)
 	srv := roomcast.New(roomcast.Handler{Connect: func(_ *roomcast.Conn, r *http.Request) error {
@@ -77,8 +78,15 @@ func TestDoorContext(t *testing.T) {
 	}}, roomcast.Options{})
 	for _, door := range []bool{true, false} {
 		conn, _ := upgradeTCP(t, listenOn(t, srv, srv, door), "")
-		<-(<-contexts).Done()
+		ctx := <-contexts
+		<-ctx.Done()
 		conn.Close()
+		if local, _ := ctx.Value(http.LocalAddrContextKey).(net.Addr); local == nil {
+			t.Error("the context has no local address")
+		}
+		if server, _ := ctx.Value(http.ServerContextKey).(*http.Server); server == nil {
+			t.Error("the context has no server")
+		}
 	}
 }
 
@@ -280,6 +288,34 @@ func TestDoorShutdownWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Shutdown waits for a program that is answering, also when its client has gone meanwhile.
+func TestDoorShutdownWaitsForHandler(t *testing.T) {
+	inside, leave := make(chan bool), make(chan bool)
+	srv := roomcast.New(roomcast.Handler{}, roomcast.Options{})
+	var returned atomic.Bool
+	addr := listenOn(t, srv, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		inside <- true
+		<-leave
+		returned.Store(true)
+	}), true)
+	files := descriptors(t)
+	conn, _ := dialTCP(t, addr)
+	io.WriteString(conn, sampleUpgrade+"\r\n")
+	<-inside
+	reset(conn)
+	eventually(t, "the connection has gone", func() bool { return descriptors(t) <= files })
+	done := make(chan error, 1)
+	go func() { done <- srv.Shutdown(limited(t)) }()
+	go func() {
+		for range 1000 {
+			runtime.Gosched() // Shutdown has begun
+		}
+		close(leave)
+	}()
+	expect(t, "Shutdown", <-done, nil)
+	expect(t, "the handler has returned before Shutdown", returned.Load(), true)
 }
 
 // Clients keep coming, in all states, while the server is being closed: it ends, and nothing stays.

@@ -58,7 +58,7 @@ func (c *Conn) takeOver(w http.ResponseWriter) (head []byte, err error) {
 		c.link = a.visitor.link
 		a.visitor.link.Hand(c)
 		a.taken = true
-		a.visitor.settle(true)
+		a.visitor.settle(a.visitor.leave)
 		return a.visitor.rest, nil
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()

@@ -88,7 +88,8 @@ type Options struct {
 // It trades CPU and latency for bandwidth. A broadcast is compressed once for all (G10), at the fastest level and without context
 // takeover: a message can refer to itself alone, so that a connection keeps no window. Messages below 256 bytes, and those that
 // do not become shorter, are sent as they are. MaxMessageBytes bounds what a message inflates to, and OutboxBytes counts what is sent. A
-// client can make the server inflate a thousand bytes for each one it sends: set MaxMessageBytes as low as you can.
+// client can make the server inflate a thousand bytes for each one it sends: set MaxMessageBytes as low as you can. What it has sent at once
+// is delivered at once: if that inflates to more than OutboxBytes, those it is sent to are closed for it, however fast they read.
 //
 // Do not compress messages in which a secret stands beside what a stranger can choose: the size of the frame, which whoever sees the
 // traffic sees, tells how much the two have in common (RFC 7692, section 8; the attacks CRIME and BREACH).

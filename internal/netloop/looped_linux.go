@@ -201,7 +201,9 @@ func (l *Looped) room() [][]byte {
 // sendPieces gives the socket as much of the pieces as it takes.
 func (l *Looped) sendPieces(pieces [][]byte) (int, error) {
 	if len(pieces) == 1 {
-		return l.send(pieces[0])
+		p := pieces[0]
+		pieces[0] = nil // a frame is not to stay in memory for that it has been sent
+		return l.send(p)
 	}
 	size := 0
 	for i, p := range pieces {
@@ -210,7 +212,7 @@ func (l *Looped) sendPieces(pieces [][]byte) (int, error) {
 		l.loop.vectors[i].SetLen(len(p))
 	}
 	n, errno := rawSendVectors(l.fd, l.loop.vectors[:len(pieces)])
-	clear(l.loop.vectors[:len(pieces)]) // a frame is not to stay in memory for that it has been sent
+	clear(l.loop.vectors[:len(pieces)])
 	clear(pieces)
 	return l.sent(n, size, errno)
 }
