@@ -60,7 +60,7 @@ fuzz: need-go ## a short run of every fuzz function; FUZZTIME=5s each
 	awk '/^Fuzz/ {f[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, f[i]} /^(ok|\?)/ {n = 0}' | \
 	while read -r pkg name; do \
 	  echo "$$name ($$pkg)"; \
-	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -parallel 2 "$$pkg" </dev/null; \
+	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 2 "$$pkg" </dev/null; \
 	done
 
 .PHONY: fmt fmt-check

@@ -17,7 +17,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	for _, frame := range []string{
 		"", "{}", "[]", nested(MaxDepth), nested(MaxDepth + 1), `{"type":"ping"}}`, `{"\u0074ype":"ping","id":"\"","x":[{"a":"}"}]}`,
-		`{"type":"join","id":1,"id":2}`, `{"type":"send","room":"\ud800 ","data":1 , "echo":false }`,
+		"{\"\\u\x10000\":[]}", `{"type":"join","id":1,"id":2}`, `{"type":"send","room":"\ud800 ","data":1 , "echo":false }`,
 	} {
 		f.Add([]byte(frame))
 	}

@@ -135,7 +135,7 @@ func escape(p []byte, i int) int {
 		return i
 	case 'u':
 		for j := 1; j <= 4; j++ {
-			if c := at(p, i+j) | 0x20; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			if c := at(p, i+j); (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
 				return invalid
 			}
 		}
