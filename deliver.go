@@ -3,6 +3,7 @@ package roomcast
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -36,17 +37,20 @@ type frame struct {
 	deflated *frame // the same compressed; nil if it has not been, or is not shorter for it
 }
 
-// newFrame encodes m, unless it is text that must not be sent.
-func newFrame(m Message) (*frame, error) {
+// check reports whether m may be sent.
+func (m Message) check() error {
 	if !m.Binary && !utf8.Valid(m.Data) {
-		return nil, fmt.Errorf("%w: %d bytes; send them with Binary", ErrInvalidUTF8, len(m.Data))
+		return fmt.Errorf("%w: %d bytes; send them with Binary", ErrInvalidUTF8, len(m.Data))
 	}
-	return encode(m), nil
+	return nil
 }
 
-// encode encodes m, whose text is known to be UTF-8.
-func encode(m Message) *frame {
-	return &frame{bytes: session.AppendMessage(nil, m.Binary, m.Data), messages: 1}
+// newFrame encodes m, unless it is text that must not be sent.
+func newFrame(m Message) (*frame, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return &frame{bytes: session.AppendMessage(nil, m.Binary, m.Data), messages: 1}, nil
 }
 
 // deflate compresses the message. It is called at most once, before the frame is shared.
@@ -80,14 +84,66 @@ func (s *Server) BroadcastExcept(room string, m Message, except *Conn) (failed i
 	if err != nil {
 		return 0, err
 	}
-	return s.deliver(s.rooms.find(room), f, except), nil
+	return s.deliver(s.rooms.find(room), f, except).Failed, nil
 }
 
+// Publication is a broadcast with all that can be said about one.
+type Publication struct {
+	// Messages are sent in this order. Several at once cost a large room little more than one.
+	Messages []Message
+
+	// Except is who is left out; none of them need be a member. Each costs a comparison with every member.
+	Except []*Conn
+}
+
+// Receipt counts what became of a broadcast, in messages for one member each: two messages for three members are six.
+type Receipt struct {
+	Delivered int // wait in an outbox
+	Failed    int // found no room in one, and its connection is closed for it: Options.OutboxBytes
+}
+
+// Publish is Broadcast for several messages, without several connections, and it says to how many it was handed.
+func (s *Server) Publish(room string, p Publication) (Receipt, error) {
+	for _, m := range p.Messages {
+		if err := m.check(); err != nil {
+			return Receipt{}, err
+		}
+	}
+	r := s.rooms.find(room)
+	var sum Receipt
+	for rest := p.Messages; len(rest) > 0; {
+		var f *frame
+		f, rest = s.encodeSome(rest)
+		receipt := s.deliver(r, f, p.Except...)
+		sum.Delivered += receipt.Delivered
+		sum.Failed += receipt.Failed
+	}
+	return sum, nil
+}
+
+// encodeSome encodes as many of the messages as are delivered at once, at least one, and returns the others.
+func (s *Server) encodeSome(messages []Message) (f *frame, rest []Message) {
+	n, size := 0, 0
+	for n < len(messages) && (n == 0 || size+session.MaxHeader+len(messages[n].Data) <= s.atOnce()) {
+		size += session.MaxHeader + len(messages[n].Data)
+		n++
+	}
+	f = &frame{bytes: make([]byte, 0, size), messages: n}
+	for _, m := range messages[:n] {
+		f.bytes = session.AppendMessage(f.bytes, m.Binary, m.Data)
+	}
+	return f, messages[n:]
+}
+
+// atOnce is how many bytes of messages are delivered at once, at most, unless a single one is larger. Larger ones would be no faster, and
+// what fits into an outbox one by one is not to overflow it together.
+func (s *Server) atOnce() int { return min(directSize, s.opts.OutboxBytes) }
+
 // deliver is the one way of a message into a room, which is nil if there is none of its name.
-func (s *Server) deliver(r *room, f *frame, except *Conn) (failed int) {
+func (s *Server) deliver(r *room, f *frame, except ...*Conn) Receipt {
 	s.stats.broadcasts.Add(uint64(f.messages))
 	if r == nil {
-		return 0
+		return Receipt{}
 	}
 	if r.deflates(except) {
 		f.deflate() // for all of them at once (G10), and before the room is locked
@@ -97,26 +153,26 @@ func (s *Server) deliver(r *room, f *frame, except *Conn) (failed int) {
 	for _, c := range slow {
 		c.depart()
 	}
-	return len(slow)
+	return Receipt{Delivered: delivered * f.messages, Failed: len(slow) * f.messages}
 }
 
 // deflates reports whether a member is to be sent compressed messages, if there is no other but one. Who becomes a member just after
 // is sent the plain frame, as everybody may be.
-func (r *room) deflates(except *Conn) bool {
+func (r *room) deflates(except []*Conn) bool {
 	n := r.deflating.Load()
-	if n == 1 && except != nil && except.reader.Deflate && except.isIn(r) {
+	if n == 1 && len(except) == 1 && except[0] != nil && except[0].reader.Deflate && except[0].isIn(r) {
 		return false
 	}
 	return n > 0
 }
 
-// deliver adds f to the outbox of every open member but one. slow are those that had no room for it: they have begun to close,
+// deliver adds f to the outbox of every open member but some. slow are those that had no room for it: they have begun to close,
 // and the caller, who holds no lock, has to go on with it.
-func (r *room) deliver(f *frame, except *Conn) (delivered int, slow []*Conn) {
+func (r *room) deliver(f *frame, except []*Conn) (delivered int, slow []*Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.members {
-		if m.conn == except {
+		if slices.Contains(except, m.conn) {
 			continue
 		}
 		switch m.conn.offer(f) {
@@ -168,9 +224,6 @@ type relaying struct {
 	coming   int    // how many bytes have come, which are more than those of the frames in them
 }
 
-// relayedAtOnce is how many bytes are delivered at once, at most, unless a single message is larger. Larger ones would be no faster.
-const relayedAtOnce = directSize
-
 var relayings = sync.Pool{New: func() any { return new(relaying) }}
 
 // receiveToRelay is receive for Handler.Relay.
@@ -186,7 +239,7 @@ func (c *Conn) receiveToRelay(p []byte) error {
 
 // OnMessage is session.Handler: a message for the others in the connection's rooms.
 func (r *relaying) OnMessage(binary bool, data []byte) {
-	most := min(relayedAtOnce, r.srv.opts.OutboxBytes) // what fits into an outbox one by one is not to overflow it together
+	most := r.srv.atOnce()
 	if len(r.frames) > 0 && len(r.frames)+session.MaxHeader+len(data) > most {
 		r.deliver()
 	}

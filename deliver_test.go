@@ -71,7 +71,7 @@ func TestG10_CompressForSomebody(t *testing.T) {
 		except *Conn
 		want   bool
 	}{{"nobody", nil, true}, {"the only one", conns[0], false}, {"another", conns[1], true}, {"a stranger", stranger, true}} {
-		if got := r.deflates(c.except); got != c.want {
+		if got := r.deflates([]*Conn{c.except}); got != c.want {
 			t.Errorf("left out %s: deflates %v, want %v", c.name, got, c.want)
 		}
 	}

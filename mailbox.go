@@ -68,26 +68,43 @@ type job uint8
 
 const (
 	jobNone    job = iota // nothing waits: the goroutine ends
-	jobMessage            // handle the message
+	jobMessage            // handle the message, or all that are handed out with it
 	jobEnd                // handle the end of the connection; nothing follows
 )
 
 // next takes what has waited longest. resume reports whether reading may go on, half of the limit being free again.
 func (m *mailbox) next(limit int) (what job, msg Message, resume bool) {
 	if int(m.head) == len(m.queue) {
-		m.queue, m.head = nil, 0
-		if m.ended {
-			m.ended = false // once
-			return jobEnd, Message{}, false
-		}
-		m.running = false
-		return jobNone, Message{}, m.resume(limit)
+		what = m.idle()
+		return what, Message{}, what == jobNone && m.resume(limit)
 	}
 	msg = m.queue[m.head]
 	m.queue[m.head] = Message{}
 	m.head++
 	m.bytes -= len(msg.Data) + messageOverhead
 	return jobMessage, msg, m.resume(limit)
+}
+
+// nextAll is next for all messages that wait.
+func (m *mailbox) nextAll(limit int) (what job, all []Message, resume bool) {
+	if len(m.queue) == 0 {
+		what = m.idle()
+		return what, nil, what == jobNone && m.resume(limit)
+	}
+	all = m.queue
+	m.queue, m.bytes = nil, 0
+	return jobMessage, all, m.resume(limit)
+}
+
+// idle is what is next when no message waits.
+func (m *mailbox) idle() job {
+	m.queue, m.head = nil, 0
+	if m.ended {
+		m.ended = false // once
+		return jobEnd
+	}
+	m.running = false
+	return jobNone
 }
 
 // resume reports whether reading was stopped and may go on, and notes it.
@@ -108,27 +125,41 @@ func (c *Conn) work() {
 		}
 	}()
 	for {
-		c.mu.Lock()
-		what, msg, resume := c.in.next(c.srv.opts.MailboxBytes)
-		c.mu.Unlock()
-		if resume {
-			c.link.Resume()
-		}
-		switch what {
+		switch what := c.workOnce(); what {
 		case jobMessage:
-			c.handleMessage(msg)
 		case jobEnd:
 			c.handleEnd()
-		}
-		if what != jobMessage {
+			fallthrough
+		case jobNone:
 			returned = true
 			return
 		}
 	}
 }
 
-func (c *Conn) handleMessage(m Message) {
-	c.guard("Message", func() { c.srv.handler.Message(c, m) })
+// workOnce handles the next message or, for Handler.Messages, all that wait, if any do.
+func (c *Conn) workOnce() (what job) {
+	var one Message
+	var all []Message
+	var resume bool
+	c.mu.Lock()
+	if c.srv.handler.Messages != nil {
+		what, all, resume = c.in.nextAll(c.srv.opts.MailboxBytes)
+	} else {
+		what, one, resume = c.in.next(c.srv.opts.MailboxBytes)
+	}
+	c.mu.Unlock()
+	if resume {
+		c.link.Resume()
+	}
+	switch {
+	case what != jobMessage:
+	case all != nil:
+		c.guard("Messages", func() { c.srv.handler.Messages(c, all) })
+	default:
+		c.guard("Message", func() { c.srv.handler.Message(c, one) })
+	}
+	return what
 }
 
 func (c *Conn) handleEnd() {
@@ -179,7 +210,7 @@ type inbound Conn
 // OnMessage is session.Handler: a message waits for the callback, unless the connection is closing.
 func (i *inbound) OnMessage(binary bool, data []byte) {
 	c := (*Conn)(i)
-	if c.srv.handler.Message == nil {
+	if c.srv.handler.Message == nil && c.srv.handler.Messages == nil {
 		return
 	}
 	c.mu.Lock()

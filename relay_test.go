@@ -99,13 +99,3 @@ func TestRelayAtOnceCompressed(t *testing.T) {
 		expect(t, "deflating", deflating.read(t), want)
 	}
 }
-
-// A Message callback that would never be called is a mistake, and said to be one.
-func TestRelayAndMessage(t *testing.T) {
-	defer func() {
-		if said := fmt.Sprint(recover()); !strings.Contains(said, "Relay") || !strings.Contains(said, "set one of them") {
-			t.Errorf("New says %q, want it to name the two and the remedy", said)
-		}
-	}()
-	roomcast.New(roomcast.Handler{Relay: true, Message: func(*roomcast.Conn, roomcast.Message) {}}, roomcast.Options{})
-}

@@ -28,7 +28,13 @@ type Handler struct {
 	// Message handles a text or binary message of the client. m belongs to the callback. Nil ignores messages.
 	Message func(c *Conn, m Message)
 
-	// Relay makes each message of a client go to the other members of every room it is in, and Message is not called. It is
+	// Messages is Message for all messages that wait, in their order, so that a program can answer those that came at once at
+	// once: what is broadcast in one Publish costs a large room little more than a single message. The slice belongs to the
+	// callback. Once the connection closes (Conn.Closing) the rest of them can be let be. It is called instead of Message; a
+	// Handler has one of Message, Messages and Relay.
+	Messages func(c *Conn, m []Message)
+
+	// Relay makes each message of a client go to the other members of every room it is in, and no callback is called. It is
 	// the fastest way for a message: never blocking, it needs no goroutine of the connection's own.
 	Relay bool
 
@@ -57,13 +63,13 @@ type Server struct {
 }
 
 // New returns a server that calls h. It does nothing until it is served with. New panics if o makes no sense (see Options.Validate),
-// or if h has both a Message callback and Relay.
+// or if h has more than one way for a message.
 func New(h Handler, o Options) *Server {
 	if err := o.Validate(); err != nil {
 		panic(err)
 	}
-	if h.Relay && h.Message != nil {
-		panic("roomcast: Handler.Relay is set and Handler.Message too, which would never be called; set one of them")
+	if h.Relay && (h.Message != nil || h.Messages != nil) || h.Message != nil && h.Messages != nil {
+		panic("roomcast: a message can go one way only; set one of Handler.Message, Handler.Messages and Handler.Relay")
 	}
 	return &Server{
 		handler:  h,

@@ -130,6 +130,23 @@ func AppendDirect(dst []byte, from Sender, p Payload) []byte {
 	return append(dst, '}')
 }
 
+// AppendMembers adds members, the answer to a request with this id or, if it is nil, without one: how many connections are in the room, and who
+// some of them are.
+func AppendMembers(dst, id []byte, room string, count int, members []Sender) []byte {
+	dst = appendID(append(dst, `{"type":"members"`...), id)
+	dst = appendMember(dst, "room", room)
+	dst = strconv.AppendInt(appendName(dst, "count"), int64(count), 10)
+	dst = append(appendName(dst, "members"), '[')
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(append(dst, `{"connection":`...), m.Connection)
+		dst = append(appendMember(dst, "user", m.User), '}')
+	}
+	return append(dst, "]}"...)
+}
+
 // AppendJoined adds joined: the backend, not the client, has put the connection into the room.
 func AppendJoined(dst []byte, room string) []byte {
 	dst = append(dst, `{"type":"joined","room":`...)

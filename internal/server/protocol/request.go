@@ -12,6 +12,9 @@ const (
 	// MaxIDBytes is how long the id of a request may be, as it stands in the frame, the quotes of a string included.
 	MaxIDBytes = 64
 
+	// MaxKeyBytes is how long the key of a message may be.
+	MaxKeyBytes = 64
+
 	// MaxDepth is how many objects and arrays may be around a value, the request itself included. Some parsers take no more by
 	// default, and a payload is as deep in the message that others get as it was in the request.
 	MaxDepth = 64
@@ -22,15 +25,16 @@ type RequestType string
 
 // The requests, with the fields of Request that each has besides Type and ID.
 const (
-	Join   RequestType = "join"   // Room
-	Leave  RequestType = "leave"  // Room
-	Send   RequestType = "send"   // Room, Payload, Echo
-	Direct RequestType = "direct" // To, Payload
-	Token  RequestType = "token"  // Token
-	Ping   RequestType = "ping"   // nothing
+	Join   RequestType = "join"    // Room
+	Leave  RequestType = "leave"   // Room
+	Send   RequestType = "send"    // Room, Payload, Echo, Key, As
+	Direct RequestType = "direct"  // To, Payload
+	List   RequestType = "members" // Room
+	Token  RequestType = "token"   // Token
+	Ping   RequestType = "ping"    // nothing
 )
 
-var requestTypes = [...]RequestType{Join, Leave, Send, Direct, Token, Ping}
+var requestTypes = [...]RequestType{Join, Leave, Send, Direct, List, Token, Ping}
 
 // Request is a message of a client. ID and the bytes of a JSON payload are parts of the frame it was decoded from.
 type Request struct {
@@ -40,6 +44,8 @@ type Request struct {
 	To      Target  // one of its fields is not empty
 	Payload Payload // the bytes of a binary one are at most three quarters of the frame
 	Echo    bool    // also to the sender itself; true unless the client says otherwise
+	Key     string  // what the message is the latest of, at most MaxKeyBytes; empty means the sender's own
+	As      string  // the user in whose name it is sent; empty means the sender's own
 	Token   string  // not empty, and otherwise unchecked
 }
 
@@ -89,7 +95,7 @@ func Decode(p []byte) (Request, *Fault) {
 
 // known are the members that have a meaning, each as it stands in the frame the first time; nil are those that are not there.
 type known struct {
-	typ, id, room, to, data, base64, echo, token []byte
+	typ, id, room, to, data, base64, echo, key, as, token []byte
 
 	twice string // a name that came twice
 }
@@ -112,6 +118,10 @@ func (m *known) set(name, value []byte) {
 		slot = &m.base64
 	case "echo":
 		slot = &m.echo
+	case "key":
+		slot = &m.key
+	case "as":
+		slot = &m.as
 	case "token":
 		slot = &m.token
 	default:
@@ -152,7 +162,7 @@ func (m *known) check(end int) error {
 type unknownType string
 
 func (t unknownType) Error() string {
-	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, token or ping", string(t))
+	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, members, token or ping", string(t))
 }
 
 // request reads the members that belong to the type.
@@ -167,15 +177,10 @@ func (m *known) request(r *Request) error {
 		}
 	}
 	switch r.Type {
-	case Join, Leave:
+	case Join, Leave, List:
 		r.Room, err = text("room", m.room)
 	case Send:
-		if r.Room, err = text("room", m.room); err == nil {
-			r.Echo, err = m.echoes()
-		}
-		if err == nil {
-			r.Payload, err = m.payload()
-		}
+		err = m.send(r)
 	case Direct:
 		if r.To, err = m.target(); err == nil {
 			r.Payload, err = m.payload()
@@ -187,6 +192,28 @@ func (m *known) request(r *Request) error {
 	case Ping:
 	default:
 		return unknownType(typ)
+	}
+	return err
+}
+
+// send reads the members of a send.
+func (m *known) send(r *Request) (err error) {
+	if r.Room, err = text("room", m.room); err != nil {
+		return err
+	}
+	if r.Echo, err = m.echoes(); err != nil {
+		return err
+	}
+	if !absent(m.key) {
+		if r.Key, err = text("key", m.key); err == nil && len(r.Key) > MaxKeyBytes {
+			err = fmt.Errorf(`"key" has %d bytes; use at most %d`, len(r.Key), MaxKeyBytes)
+		}
+	}
+	if !absent(m.as) && err == nil {
+		r.As, err = text("as", m.as)
+	}
+	if err == nil {
+		r.Payload, err = m.payload()
 	}
 	return err
 }
