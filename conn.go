@@ -91,13 +91,6 @@ func (c *Conn) Join(room string) error {
 // the connection is not in does nothing.
 func (c *Conn) Leave(room string) { c.srv.rooms.leave(c, room) }
 
-// In reports whether the connection is a member of the room; a closing one is of none.
-func (c *Conn) In(room string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end == nil && slices.ContainsFunc(c.memberships, func(m membership) bool { return m.room.name == room })
-}
-
 // Rooms returns the names of the rooms the connection is in, in no order; none once it is closing.
 func (c *Conn) Rooms() []string {
 	c.mu.Lock()

@@ -4,20 +4,24 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/internal/server/page"
 	"github.com/roomcast/roomcast/internal/server/relay"
 )
 
 // Server is everything that listens behind one address.
 type Server struct {
+	hub   *hub.Hub
 	relay *relay.Relay
 	log   *slog.Logger
 	grace time.Duration // of a shutdown
@@ -25,12 +29,18 @@ type Server struct {
 
 // New returns a server for the settings, which are valid; it does nothing before Run.
 func New(cfg *config.Serve, logger *slog.Logger) *Server {
-	return &Server{relay: relay.New(cfg.Options(logger)), log: logger, grace: cfg.ShutdownTimeout}
+	return &Server{
+		hub:   hub.New("roomcast "+version(), cfg.Options(logger), hub.Limits{}),
+		relay: relay.New(cfg.Options(logger)),
+		log:   logger,
+		grace: cfg.ShutdownTimeout,
+	}
 }
 
 // routes is the table of paths. What is not in it is the page's to answer: it has the home page, its files, and the 404.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/ws", s.hub)
 	mux.Handle("/rooms/{room}", s.relay)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", page.Handler())
@@ -44,7 +54,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer tidying.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tidying.Go(func() { tidy(ctx, func() int { return s.relay.Stats().Connections }) })
+	tidying.Go(func() { tidy(ctx, s.connections) })
 
 	failed := make(chan error, 1) // never closed
 	go func() { failed <- s.relay.Serve(listener, s.routes()) }()
@@ -60,13 +70,26 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 }
 
 func (s *Server) shutdown() {
-	s.log.Info("shutting down", "connections", s.relay.Stats().Connections)
+	s.log.Info("shutting down", "connections", s.connections())
 	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
 	defer cancel()
-	if err := s.relay.Shutdown(ctx); err != nil {
+	others := make(chan error)
+	go func() { others <- s.hub.Shutdown(ctx) }()
+	if err := errors.Join(s.relay.Shutdown(ctx), <-others); err != nil {
 		s.log.Warn("clients cut off that did not close within --shutdown-timeout", "timeout", s.grace)
 	}
 	s.log.Info("stopped")
+}
+
+// connections is how many clients there are.
+func (s *Server) connections() int { return s.hub.Stats().Connections + s.relay.Stats().Connections }
+
+// version is the version of the program, as the toolchain notes it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 func healthz(w http.ResponseWriter, _ *http.Request) {

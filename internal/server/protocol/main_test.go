@@ -16,13 +16,14 @@ func appendRequest(dst []byte, r Request) []byte {
 	dst = append(dst, `{"type":"`+string(r.Type)+`"`...)
 	dst = appendID(dst, r.ID)
 	switch r.Type {
-	case Join, Leave:
+	case Join, Leave, List:
 		dst = appendString(appendName(dst, "room"), r.Room)
 	case Send:
 		dst = appendString(appendName(dst, "room"), r.Room)
 		if !r.Echo {
 			dst = append(dst, `,"echo":false`...)
 		}
+		dst = appendMember(appendMember(dst, "key", r.Key), "as", r.As)
 		dst = r.Payload.append(dst)
 	case Direct:
 		to := appendMember(appendMember(nil, "connection", r.To.Connection), "user", r.To.User)

@@ -1,0 +1,139 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/protocol"
+)
+
+// mostMembers is how many members the answer to a members request lists.
+const mostMembers = 100
+
+// messages is roomcast's Messages callback: the requests that wait, in their order.
+func (h *Hub) messages(conn *roomcast.Conn, messages []roomcast.Message) {
+	c := conn.Value().(*client)
+	b := batch{client: c}
+	for _, m := range messages {
+		if c.ended.Load() {
+			return
+		}
+		c.handle(&b, m)
+	}
+	b.flush()
+}
+
+// handle handles one frame. What is answered at once goes behind what b has gathered.
+func (c *client) handle(b *batch, m roomcast.Message) {
+	if m.Binary {
+		b.flush()
+		c.end(protocol.CloseBadRequest, "a binary frame: send JSON in text frames, bytes as \"base64\"")
+		return
+	}
+	r, fault := protocol.Decode(m.Data)
+	switch {
+	case fault == nil:
+	case fault.Close != 0:
+		b.flush()
+		c.end(fault.Close, fault.Error.Message)
+		return
+	default:
+		b.flush()
+		c.say(protocol.AppendError(nil, fault.Error))
+		return
+	}
+	if r.Type == protocol.Send {
+		if refused := c.maySend(r); refused == nil {
+			b.add(r)
+			return
+		} else {
+			b.flush()
+			c.refuse(r, refused)
+			return
+		}
+	}
+	b.flush()
+	answer, refused := c.do(r)
+	if refused != nil {
+		c.refuse(r, refused)
+	} else if answer != nil {
+		c.say(answer)
+	}
+}
+
+// refusal is a request that is not done.
+type refusal protocol.Error
+
+func refuse(code protocol.ErrorCode, format string, args ...any) *refusal {
+	return &refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// refuse answers r with the refusal.
+func (c *client) refuse(r protocol.Request, e *refusal) {
+	e.ID, e.Room = r.ID, r.Room
+	c.say(protocol.AppendError(nil, protocol.Error(*e)))
+}
+
+// do does what r asks for, unless it is a send, and returns the answer, nil if there is none.
+func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
+	var refused *refusal
+	switch r.Type {
+	case protocol.Join:
+		refused = c.join(r.Room)
+	case protocol.Leave:
+		c.exit(r.Room)
+	case protocol.Direct:
+		refused = c.direct(r)
+	case protocol.List:
+		return c.members(r)
+	case protocol.Ping:
+		return protocol.AppendPong(nil, r.ID), nil
+	}
+	return protocol.AppendAck(nil, r.ID, 0), refused
+}
+
+// join makes the client a member.
+func (c *client) join(room string) *refusal {
+	switch _, err := c.enter(room); {
+	case err == nil, errors.Is(err, roomcast.ErrClosed): // nobody reads the answer
+		return nil
+	case errors.Is(err, roomcast.ErrTooManyRooms):
+		return refuse(protocol.TooManyRooms, "this connection is in %d rooms, the most it may be in; leave one first", c.hub.options.MaxRoomsPerConn)
+	default:
+		return refuse(protocol.BadRoom, "%v", c.hub.rooms.CheckRoom(room))
+	}
+}
+
+// maySend reports why r, which is a send, is not done.
+func (c *client) maySend(r protocol.Request) *refusal {
+	if !c.in(r.Room) {
+		return refuse(protocol.NotJoined, "not in this room; join it first")
+	}
+	return nil
+}
+
+// direct sends to one connection, or to all of a user.
+func (c *client) direct(r protocol.Request) *refusal {
+	to := c.hub.clients.find(Target{Connection: r.To.Connection, User: r.To.User})
+	if len(to) == 0 {
+		return refuse(protocol.NotFound, "nobody is connected as %q", r.To.Connection+r.To.User)
+	}
+	event := protocol.AppendDirect(nil, c.sender(), r.Payload)
+	for _, other := range to {
+		other.say(event)
+	}
+	return nil
+}
+
+// members tells who is in the room.
+func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
+	conns := c.hub.rooms.Members(r.Room)
+	listed := make([]protocol.Sender, 0, min(len(conns), mostMembers))
+	for _, conn := range conns {
+		if other, ok := conn.Value().(*client); ok && len(listed) < mostMembers {
+			listed = append(listed, other.sender())
+		}
+	}
+	return protocol.AppendMembers(nil, r.ID, r.Room, len(conns), listed), nil
+}
