@@ -1,4 +1,4 @@
-package roomcast
+package session
 
 import (
 	"bufio"
@@ -25,12 +25,12 @@ func FuzzReadPlainUpgrade(f *testing.F) {
 		f.Add([]byte(line + plainUpgrade[len("GET /chat?a=b%20c HTTP/1.1\r\n"):]))
 	}
 	f.Fuzz(func(t *testing.T, head []byte) {
-		end := headEnd(head, 0)
-		if end < 0 {
-			return
+		for _, end := range []string{"\n\r\n", "\n\n"} { // a head may end in both ways
+			if i := bytes.Index(head, []byte(end)); i >= 0 {
+				head = head[:i+len(end)]
+			}
 		}
-		head = head[:end]
-		got := readPlainUpgrade(head)
+		got := ReadPlainUpgrade(head)
 		if got == nil {
 			return
 		}
@@ -46,7 +46,7 @@ func FuzzReadPlainUpgrade(f *testing.F) {
 
 // A request as browsers send it takes the short way.
 func TestReadPlainUpgrade(t *testing.T) {
-	if readPlainUpgrade([]byte(plainUpgrade)) == nil {
+	if ReadPlainUpgrade([]byte(plainUpgrade)) == nil {
 		t.Error("it is left to net/http")
 	}
 }
@@ -55,7 +55,7 @@ func BenchmarkReadPlainUpgrade(b *testing.B) {
 	b.Run("roomcast", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			readPlainUpgrade([]byte(plainUpgrade))
+			ReadPlainUpgrade([]byte(plainUpgrade))
 		}
 	})
 	b.Run("net/http", func(b *testing.B) {
