@@ -25,11 +25,11 @@ func FuzzReadPlainUpgrade(f *testing.F) {
 		f.Add([]byte(line + plainUpgrade[len("GET /chat?a=b%20c HTTP/1.1\r\n"):]))
 	}
 	f.Fuzz(func(t *testing.T, head []byte) {
-		for _, end := range []string{"\n\r\n", "\n\n"} { // a head may end in both ways
-			if i := bytes.Index(head, []byte(end)); i >= 0 {
-				head = head[:i+len(end)]
-			}
+		end := bytes.Index(head, []byte("\n\r\n")) // where a reader of requests looks for the end of the head
+		if end < 0 {
+			return
 		}
+		head = head[:end+3]
 		got := ReadPlainUpgrade(head)
 		if got == nil {
 			return
