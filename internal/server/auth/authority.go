@@ -163,6 +163,9 @@ func (a *Authority) Verify(ctx context.Context, token string) (*Grant, error) {
 	if len(token) > MaxTokenBytes {
 		return nil, fmt.Errorf("%w: %d bytes are too many; at most %d are taken", ErrTokenInvalid, len(token), MaxTokenBytes)
 	}
+	if strings.ContainsAny(token, "\r\n") { // which encoding/base64 skips: one token would have many spellings
+		return nil, fmt.Errorf("%w: there are line ends in it", ErrTokenInvalid)
+	}
 	var (
 		s      = a.state.Load()
 		c      claims
