@@ -55,9 +55,6 @@ func newAuthority(ctx context.Context, c Config, log *slog.Logger, p pace) (*Aut
 		return nil, err
 	}
 	if s.cfg.JWKSURL != "" {
-		if strings.HasPrefix(s.cfg.JWKSURL, "http://") {
-			log.Warn("token keys are fetched without TLS: whoever can answer in the place of that host can sign tokens", "url", shown(s.cfg.JWKSURL))
-		}
 		s.remote = startRemote(&s.cfg, p, log)
 		if _, err := s.remote.first(ctx); err != nil {
 			s.remote.stop()

@@ -14,44 +14,19 @@ import (
 	"time"
 )
 
+type badConfig struct {
+	config Config
+	want   string
+	remedy string
+}
+
 // TestConfigErrors holds that what makes no sense is refused on one line, with its flag and what to do, and without any secret.
 func TestConfigErrors(t *testing.T) {
-	weak, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, _ := pem.Decode(publicPEM(t, rsaKey().Public()))
-	key := func(text string) Config { return Config{KeyFiles: []string{file(t, []byte(text))}} }
-	for name, c := range map[string]struct {
-		config Config
-		want   string
-		remedy string
-	}{
+	testBad(t, map[string]badConfig{
 		"short secret":     {Config{Secrets: []string{"geheim"}}, "--token-secret that is given: 6 bytes", "openssl rand -base64 32"},
 		"second secret":    {Config{Secrets: []string{secret, "geheim"}}, "--token-secret number 2:", "openssl rand"},
 		"empty secret":     {Config{Secrets: []string{""}}, "--token-secret that is given: 0 bytes", "openssl rand"},
 		"PEM as a secret":  {Config{Secrets: []string{string(publicPEM(t, rsaKey().Public()))}}, "--token-secret that is given:", "--token-key-file"},
-		"no file":          {Config{KeyFiles: []string{"none/such"}}, "--token-key-file none/such: cannot be read (no such file", "give a file"},
-		"folder":           {Config{KeyFiles: []string{t.TempDir()}}, "--token-key-file ", "directory"},
-		"empty file":       {key(""), "0 bytes are too few for a secret", "openssl rand"},
-		"short file":       {key("geheim\n"), "6 bytes are too few for a secret", "openssl rand"},
-		"huge file":        {key(strings.Repeat("x", maxKeyBytes+1)), "more than 1048576 bytes", "keys alone"},
-		"private key":      {key(string(privatePEM(t, rsaKey()))), "private key", "openssl pkey -in FILE -pubout"},
-		"other PEM":        {key("-----BEGIN GEHEIM-----\nAAAA\n-----END GEHEIM-----\n"), `block "GEHEIM"`, "-pubout"},
-		"broken PEM":       {key("-----BEGIN PUBLIC KEY-----\n"), "no public key", "-pubout"},
-		"broken key":       {key("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "--token-key-file", "asn1"},
-		"weak RSA":         {key(string(publicPEM(t, weak.Public()))), "1024 bits", "2048"},
-		"weak curve":       {key(string(publicPEM(t, p224.Public()))), "P-224", "use P-256"},
-		"SSH":              {key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFlongenoughforasecretofthirtytwobytes ann"), "SSH", "ssh-keygen -e -m PKCS8"},
-		"DER":              {key(string(der.Bytes)), "DER", "openssl"},
-		"DER certificate":  {key(string(certificate(t, p256Key()))), "DER", "openssl"},
-		"DER RSA":          {key(string(x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey))), "DER", "openssl"},
-		"JSON":             {key(`{"kty":"oct","k":"geheimgeheimgeheimgeheimgeheimgeheim"}`), "no JWK set", `"keys"`},
-		"broken JWK":       {key(jwks(edJWK("one", edKey()), `{"kty":"oct","k":"YQ"}`)), "key 2 of the JWK set: 1 bytes are too few", "openssl rand"},
 		"URL":              {Config{JWKSURL: "login.example.com/geheim"}, "--token-jwks-url", "https://login.example.com/"},
 		"URL of a file":    {Config{JWKSURL: "file:///geheim"}, "--token-jwks-url", "https://"},
 		"URL with a mark":  {Config{JWKSURL: "https://geheim\x7f/"}, "--token-jwks-url", "https://"},
@@ -65,7 +40,45 @@ func TestConfigErrors(t *testing.T) {
 		"API key":          {Config{APIKeys: []string{"geheim"}}, "--api-key that is given: 6 characters", "16 or more"},
 		"API key, spaced":  {Config{APIKeys: []string{"geheim geheim geheim"}}, "--api-key that is given: there are spaces", "openssl rand"},
 		"second API key":   {Config{APIKeys: []string{"0123456789abcdef", ""}}, "--api-key number 2", "openssl rand"},
-	} {
+	})
+}
+
+// TestKeyFileErrors holds the same of files with keys.
+func TestKeyFileErrors(t *testing.T) {
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, _ := pem.Decode(publicPEM(t, rsaKey().Public()))
+	key := func(text string) Config { return Config{KeyFiles: []string{file(t, []byte(text))}} }
+	testBad(t, map[string]badConfig{
+		"huge file":       {key(strings.Repeat("x", maxKeyBytes+1)), "more than 1048576 bytes", "keys alone"},
+		"other PEM":       {key("-----BEGIN GEHEIM-----\nAAAA\n-----END GEHEIM-----\n"), `block "GEHEIM"`, "-pubout"},
+		"weak RSA":        {key(string(publicPEM(t, weak.Public()))), "1024 bits", "2048"},
+		"SSH":             {key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFlongenoughforasecretofthirtytwobytes ann"), "SSH", "or make one with `openssl genpkey`"},
+		"DER":             {key(string(der.Bytes)), "DER", "openssl"},
+		"DER RSA":         {key(string(x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey))), "DER", "openssl"},
+		"JSON":            {key(`{"kty":"oct","k":"geheimgeheimgeheimgeheimgeheimgeheim"}`), "no JWK set", `"keys"`},
+		"no file":         {Config{KeyFiles: []string{"none/such"}}, "--token-key-file none/such: cannot be read (no such file", "give a file"},
+		"folder":          {Config{KeyFiles: []string{t.TempDir()}}, "--token-key-file ", "directory"},
+		"empty file":      {key(""), "0 bytes are too few for a secret", "openssl rand"},
+		"short file":      {key("geheim\n"), "6 bytes are too few for a secret", "openssl rand"},
+		"private key":     {key(string(privatePEM(t, rsaKey()))), "private key", "openssl pkey -in FILE -pubout"},
+		"broken PEM":      {key("-----BEGIN PUBLIC KEY-----\n"), "no public key", "-pubout"},
+		"broken key":      {key("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "--token-key-file", "asn1"},
+		"weak curve":      {key(string(publicPEM(t, p224.Public()))), "P-224", "use P-256"},
+		"DER certificate": {key(string(certificate(t, p256Key()))), "DER", "openssl"},
+		"broken JWK":      {key(jwks(edJWK("one", edKey()), `{"kty":"oct","k":"YQ"}`)), "key 2 of the JWK set: 1 bytes are too few", "openssl rand"},
+	})
+}
+
+func testBad(t *testing.T, all map[string]badConfig) {
+	t.Helper()
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			a, err := New(t.Context(), c.config, slog.New(slog.DiscardHandler))
 			if a != nil || err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.remedy) {

@@ -142,7 +142,7 @@ func parseKeys(text []byte) ([]key, error) {
 func secretOf(text []byte) ([]byte, error) {
 	for _, prefix := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"} {
 		if bytes.HasPrefix(text, []byte(prefix)) {
-			return nil, errors.New("a public key in the form of SSH is not read; convert it with `ssh-keygen -e -m PKCS8 -f FILE`")
+			return nil, errors.New("a public key in the form of SSH is not read; convert it with `ssh-keygen -e -m PKCS8 -f FILE` if it is RSA or ECDSA, or make one with `openssl genpkey`")
 		}
 	}
 	_, notPKIX := x509.ParsePKIXPublicKey(text)

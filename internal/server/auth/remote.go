@@ -62,6 +62,9 @@ func startRemote(c *Config, p pace, log *slog.Logger) *remote {
 	}
 	r.tried = make(chan struct{})
 	r.current.Store(&keySet{err: errors.New("not fetched yet"), next: r.tried})
+	if strings.HasPrefix(r.url, "http:") {
+		log.Warn("token keys are fetched without TLS: whoever can answer in the place of that host can sign tokens", "url", shown(r.url))
+	}
 	go r.run(ctx)
 	return r
 }
