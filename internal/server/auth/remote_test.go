@@ -253,6 +253,7 @@ func TestGarbage(t *testing.T) {
 		"small RSA":     {200, jwks(`{"kty":"RSA","n":"` + strings.Repeat("_", 171) + `","e":"AQAB"}`), "RSA key of 1024 bits"},
 		"exponent 1":    {200, jwks(`{"kty":"RSA","n":"` + strings.Repeat("_", 342) + `","e":"AQ"}`), "exponent"},
 		"endless RSA":   {200, jwks(`{"kty":"RSA","n":"` + strings.Repeat("_", 100_000) + `","e":"AQAB"}`), "too long"},
+		"large RSA":     {200, jwks(`{"kty":"RSA","n":"` + strings.Repeat("_", 1600) + `","e":"AQAB"}`), "RSA key of 9600 bits"},
 		"another curve": {200, jwks(`{"kty":"EC","crv":"secp256k1","x":"AQ","y":"AQ"}`), "no key that can be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestGarbage(t *testing.T) {
 		})
 	}
 	// Among keys that can be used, those that cannot do no harm.
-	i := &issuer{status: 200, text: jwks(oct, "1", `{"kty":"EC","crv":"secp256k1"}`, edJWK("one", edKey()), `{"kty":"OKP","crv":"X25519","x":"AQ"}`)}
+	i := &issuer{status: 200, text: jwks(oct, "1", `{"kty":"EC","crv":"secp256k1"}`, strings.Replace(edJWK("one", edKey()), `"use"`, `"x5c":["?"],"x5u":"x","use"`, 1), `{"kty":"OKP","crv":"X25519","x":"AQ"}`)}
 	bubble(t, i, func(t *testing.T, a *Authority, _ *strings.Builder) { accepted(t, a, ed(t, "one", edKey())) })
 }
 

@@ -24,7 +24,8 @@ type revocations struct {
 
 // RevokeUser refuses from now on all tokens of a user that were issued (iat) at or before the given time; one that does not say when it
 // was issued counts as issued before. Of two times for one user the later one counts, and a time further ahead than a token can last is
-// taken as that; the zero time means now. It is remembered until such tokens have expired, and not beyond a restart. Connections that are open go on: ask Revoked.
+// taken as that; the zero time means now. It is remembered until such tokens have expired, and not beyond a restart. Connections that are
+// open go on: ask Revoked.
 func (a *Authority) RevokeUser(user string, issuedBefore time.Time) error {
 	if err := checkName(user); err != nil {
 		return fmt.Errorf("user %s: %w", quoted(user), err)

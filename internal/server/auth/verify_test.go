@@ -116,6 +116,12 @@ func TestDamaged(t *testing.T) {
 		refused(t, a, token[:i], ErrTokenInvalid, "")
 		refused(t, a, token[:i]+string(token[i]^1)+token[i+1:], ErrTokenInvalid, "")
 	}
+	// The last character of 43 has two bits that stand for nothing.
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	for bits := 1; bits < 4; bits++ {
+		refused(t, a, token[:len(token)-1]+alphabet[last|bits:][:1], ErrTokenInvalid, "no JWT")
+	}
 	refused(t, authority(t, Config{}), token, ErrTokenInvalid, "no key for its algorithm HS256")
 	refused(t, authority(t, Config{Secrets: []string{secret + "!"}}), token, ErrTokenInvalid, "not signed")
 }
