@@ -120,3 +120,22 @@ func advance(t *testing.T, d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
+
+// TestRevocationsEnd holds that a revocation ends when it should, also if nobody has swept since.
+func TestRevocationsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := authority(t, Config{Secrets: []string{secret}, MaxLifetime: time.Hour})
+		if err := errors.Join(a.RevokeUser("ann", time.Time{}), a.RevokeToken("t", time.Now().Add(time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		bob := func() string { return hs(t, good(map[string]any{"sub": "bob", "jti": "t"})) }
+		advance(t, time.Minute+defaultLeeway-time.Nanosecond)
+		refused(t, a, bob(), ErrTokenRevoked, "")
+		advance(t, time.Nanosecond)
+		accepted(t, a, bob())
+		advance(t, time.Hour-time.Minute)
+		refused(t, a, hs(t, good(map[string]any{"iat": nil})), ErrTokenRevoked, "")
+		advance(t, defaultLeeway)
+		accepted(t, a, hs(t, good(map[string]any{"iat": nil})))
+	})
+}
