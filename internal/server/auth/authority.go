@@ -179,7 +179,7 @@ func (a *Authority) Verify(ctx context.Context, token string) (*Grant, error) {
 	case err != nil:
 		return nil, refusal(err, &c)
 	}
-	g := &Grant{User: c.user, ID: c.id, Expires: c.expires.Add(s.cfg.Leeway), rules: c.rules}
+	g := &Grant{User: c.user, ID: c.id, Direct: c.direct, Expires: c.expires.Add(s.cfg.Leeway), rules: c.rules}
 	from := time.Now()
 	if c.issued != nil {
 		g.IssuedAt, from = c.issued.Time, c.issued.Time

@@ -23,6 +23,7 @@ type claims struct {
 	audience                   []string
 	expires, issued, notBefore *jwt.NumericDate
 	rules                      []rule
+	direct                     bool
 }
 
 // UnmarshalJSON reads the claims, strictly: encoding/json takes "EXP" for "exp", the last of two members with the same name, and
@@ -56,11 +57,21 @@ func (c *claims) read(name string, value json.RawMessage) (err error) {
 		c.notBefore, err = readDate(value)
 	case "rooms":
 		c.rules, err = readRooms(value)
+	case "direct":
+		c.direct, err = readBool(value)
 	}
 	if err != nil {
 		return reasonf("the claim %s: %v", name, err)
 	}
 	return nil
+}
+
+func readBool(value json.RawMessage) (bool, error) {
+	switch string(value) {
+	case "true", "false":
+		return string(value) == "true", nil
+	}
+	return false, reason("it has to be true or false")
 }
 
 func readRooms(value json.RawMessage) ([]rule, error) {

@@ -37,6 +37,7 @@ type Grant struct {
 	User     string    // whose it is (sub)
 	ID       string    // the token's own name (jti), "" if it has none
 	IssuedAt time.Time // iat, zero if the token does not say
+	Direct   bool      // whether it may send direct messages to other clients
 
 	// Expires is when the grant ends: exp, and the leeway for clocks that differ.
 	Expires time.Time
