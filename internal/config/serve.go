@@ -69,6 +69,7 @@ type Problem struct {
 	Remedy string
 }
 
+// Error is one line with the remedy in it.
 func (p *Problem) Error() string { return fmt.Sprintf("--%s %v: %s", p.Flag, p.Value, p.Remedy) }
 
 func invalid(flag string, value any, remedy string) error { return &Problem{flag, value, remedy} }
