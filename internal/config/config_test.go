@@ -2,8 +2,11 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +37,10 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Serve{
-		Addr: "127.0.0.1:8080", MaxMessage: 16 << 20, Outbox: 1 << 20, MaxRooms: 1000,
-		PingInterval: 30 * time.Second, HandshakeTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second,
-		LogFormat: "text", LogLevel: "info",
+		Listen: Listen{Addr: "127.0.0.1:8080"},
+		Limits: Limits{MaxMessage: 16 << 20, Outbox: 1 << 20, MaxRooms: 1000},
+		Timing: Timing{PingInterval: 30 * time.Second, HandshakeTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second},
+		Log:    Log{LogFormat: "text", LogLevel: "info"},
 	}
 	if s.Compression || s.Options(nil).Compression != roomcast.CompressionOff {
 		t.Error("compression is on")
@@ -47,9 +51,7 @@ func TestDefaults(t *testing.T) {
 	if s.PongTimeout != 0 {
 		t.Errorf("pong timeout = %v, want 0: roomcast chooses it by the ping interval", s.PongTimeout)
 	}
-	if s.Addr != want.Addr || s.MaxMessage != want.MaxMessage || s.Outbox != want.Outbox || s.MaxRooms != want.MaxRooms ||
-		s.PingInterval != want.PingInterval || s.HandshakeTimeout != want.HandshakeTimeout ||
-		s.ShutdownTimeout != want.ShutdownTimeout || s.LogFormat != want.LogFormat || s.LogLevel != want.LogLevel {
+	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("defaults = %+v, want %+v", s, want)
 	}
 }
@@ -103,6 +105,27 @@ func TestInvalid(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.remedy) {
 			t.Errorf("%s: error %v, want one with %q and %q", c.args, err, c.want, c.remedy)
 		}
+	}
+}
+
+// TestProblems holds that all of them are found, not the first alone.
+func TestProblems(t *testing.T) {
+	s, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Addr, s.AllowedOrigin, s.Outbox, s.MaxRooms, s.PongTimeout, s.ShutdownTimeout = "here", []string{"[", "*", ""}, 0, 0, -1, 0
+	var flags []string
+	for _, err := range s.Problems() {
+		var p *Problem
+		if !errors.As(err, &p) {
+			t.Fatalf("%v is no Problem", err)
+		}
+		flags = append(flags, p.Flag)
+	}
+	want := []string{"addr", "allowed-origin", "allowed-origin", "outbox", "max-rooms", "pong-timeout", "shutdown-timeout"}
+	if !slices.Equal(flags, want) {
+		t.Errorf("problems with %q, want %q", flags, want)
 	}
 }
 
