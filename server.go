@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,14 @@ func (s *Server) Members(room string) []*Conn {
 		return r.open()
 	}
 	return nil
+}
+
+// Conns returns the connections that have not begun to close, in no order.
+func (s *Server) Conns() []*Conn {
+	s.mu.Lock()
+	conns := s.conns.all()
+	s.mu.Unlock()
+	return slices.DeleteFunc(conns, (*Conn).Closing)
 }
 
 // Rooms returns the names of the rooms that have a member, in no order.

@@ -27,17 +27,28 @@ func (c *serveCmd) Run() error {
 	lines := config.NewLogWriter(os.Stderr)
 	defer lines.Close()
 	logger := c.Logger(lines)
-	s := server.New(&c.Serve, logger)
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return cannotListen(c.Addr, err)
 	}
 	addr := listener.Addr().(*net.TCPAddr)
-	if addr.IP.IsLoopback() {
-		logger.Info("listening", "addr", addr.String(), "open_to", "this machine only, since there is no authentication")
-	} else {
-		logger.Info("listening", "addr", addr.String())
-		logger.Warn("anyone who can reach this address can join any room: there is no authentication", "addr", addr.String())
+	if !addr.IP.IsLoopback() && !c.Tokens() && !c.AllowAnonymous {
+		_ = listener.Close() // nobody has connected
+		return exitError{exitUsage, fmt.Errorf("--addr %s: other machines can reach it, and there are no keys for tokens: give some "+
+			"(--token-secret, --token-key-file, --token-jwks-url), or let anybody join any room with --allow-anonymous", c.Addr)}
+	}
+	s, err := server.New(&c.Serve, logger)
+	if err != nil {
+		_ = listener.Close() // nobody has connected
+		return exitError{exitUsage, err}
+	}
+	switch {
+	case c.Tokens():
+		logger.Info("listening", "addr", addr.String(), "open_to", "clients with a token")
+	case addr.IP.IsLoopback():
+		logger.Info("listening", "addr", addr.String(), "open_to", "this machine only, since there are no keys for tokens")
+	default:
+		logger.Warn("listening: anyone who can reach this address can join any room, for there are no keys for tokens", "addr", addr.String())
 	}
 	fmt.Printf("Open %s in two browser tabs and chat. Ctrl-C stops.\n", home(addr))
 	return s.Run(ctx, listener)

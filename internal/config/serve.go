@@ -13,7 +13,9 @@ import (
 // the default. Each group stands in a file of its own; a new one is embedded here and named in groups.
 type Serve struct {
 	Listen `embed:""`
+	Auth   `embed:""`
 	Limits `embed:""`
+	Access `embed:""`
 	Flow   `embed:""`
 	Timing `embed:""`
 	Log    `embed:""`
@@ -28,7 +30,9 @@ type group interface {
 	apply(*roomcast.Options)
 }
 
-func (s *Serve) groups() []group { return []group{&s.Listen, &s.Limits, &s.Flow, &s.Timing, &s.Log} }
+func (s *Serve) groups() []group {
+	return []group{&s.Listen, &s.Auth, &s.Limits, &s.Access, &s.Flow, &s.Timing, &s.Log}
+}
 
 // Problems are all settings that make no sense: the flag of each, its value and what to set instead.
 func (s *Serve) Problems() []error {

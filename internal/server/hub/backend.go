@@ -33,7 +33,11 @@ func (h *Hub) Publish(room string, p Post) (roomcast.Receipt, error) {
 		}
 	}
 	event := protocol.AppendMessage(nil, room, p.sender(), p.Payload)
-	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{{Data: event}}, Except: except})
+	key := p.Key
+	if key == "" {
+		key = p.User
+	}
+	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{{Data: event}}, Except: except, Key: key})
 }
 
 // PublishTo sends a direct message to the clients that t means, and counts them likewise. found is false if there are none.
