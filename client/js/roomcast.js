@@ -648,7 +648,8 @@ export class Client {
     if (refusal) return refusal;
     const { promise, resolve, reject } = deferred();
     try {
-      this.#queue.push(request(++this.#lastId, make(), resolve, reject, own));
+      const done = (/** @type {any} */ answer) => resolve(answer.type === "ack" ? undefined : answer);
+      this.#queue.push(request(++this.#lastId, make(), done, reject, own));
     } catch (error) {
       reject(error); // JSON cannot say it
       return promise;

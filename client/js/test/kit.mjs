@@ -1,8 +1,13 @@
 // kit.mjs: a client on a network that exists in memory only, so that each test says when what happens, and nothing waits.
 
+import { afterEach } from "node:test";
 import { connect } from "../roomcast.js";
 
 /** @typedef {import("../roomcast.js").Client} Client @typedef {import("../roomcast.js").Options} Options */
+
+/** @type {Client[]} */
+const clients = [];
+afterEach(() => clients.splice(0).forEach((c) => c.close())); // the timers of an open one would keep Node running
 
 /** One connection, seen from the server. */
 export class Socket {
@@ -80,6 +85,7 @@ export function dial(options = {}, url = "ws://server.example/ws") {
     }
   }
   const client = connect(url, { WebSocket, random: () => 0.5, ...options });
+  clients.push(client);
   /** @type {any[]} */
   const states = [];
   client.on("state", (s) => states.push(s));
