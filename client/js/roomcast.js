@@ -191,7 +191,12 @@ class Membership {
   handlers = new Handlers();
   room = makeRoom(this);
 
-  /** @param {string} name @param {any} client */
+  /**
+   * @param {string} name
+   * @param {{ limit(): number, refusal(): Promise<any> | undefined, error(): RoomcastError | null, flush(): void,
+   *   request(make: () => any, own?: Membership): Promise<any>, join(own: Membership): void,
+   *   leave(own: Membership, there: boolean): Promise<void> }} client
+   */
   constructor(name, client) {
     this.name = name;
     this.client = client;
@@ -217,7 +222,7 @@ class Membership {
   }
 
   messages() {
-    const inbox = new Inbox(this.client.limit, (me) => this.#inboxes.delete(me));
+    const inbox = new Inbox(this.client.limit(), (me) => this.#inboxes.delete(me));
     this.#inboxes.add(inbox);
     if (this.client.refusal()) inbox.end(this.client.error());
     return inbox;
@@ -718,16 +723,13 @@ export class Client {
 
   /** What a room needs of its client. */
   #forRooms = {
-    limit: () => this.#limit(),
-    refusal: () => this.#refusal(),
+    limit: this.#limit.bind(this),
+    refusal: this.#refusal.bind(this),
     error: () => this.error,
-    flush: () => this.#flush(),
-    /** @param {() => any} make @param {Membership} [own] */
-    request: (make, own) => this.#request(make, own),
-    /** @param {Membership} own */
-    join: (own) => this.#join(own),
-    /** @param {Membership} own @param {boolean} there */
-    leave: (own, there) => this.#leave(own, there),
+    flush: this.#flush.bind(this),
+    request: this.#request.bind(this),
+    join: this.#join.bind(this),
+    leave: this.#leave.bind(this),
   };
 
   /** @param {Membership} own */
