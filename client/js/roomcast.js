@@ -242,7 +242,7 @@ class Membership {
     this.joined = true;
     this.#joining?.resolve();
     this.#joining = null;
-    this.client.flush(); // what waited goes before anything a handler sends
+    this.client.flush();
     this.handlers.emit("joined", { again });
   }
 
@@ -316,10 +316,7 @@ export class Room {
   }
 
   /** Asks who is in the room. @returns {Promise<Members>} */
-  async members() {
-    const { count, members } = await this.#own.client.request(() => ({ type: "members", room: this.#own.name }));
-    return { count, members };
-  }
+  members() { return this.#own.client.request(() => ({ type: "members", room: this.#own.name })); }
 
   /**
    * Calls the handler at every event of this type, in the order they come.
@@ -489,7 +486,6 @@ export class Client {
     this.#drop();
     const turn = this.#turn;
     this.#state = "waiting"; // until it is decided below: what a handler sends now has to wait
-    this.#toJoin.clear();
     const unknown = "the connection ended before the answer: it is not known whether this was done";
     this.#failPending(new RoomcastError("disconnected", unknown, { closeCode: code }));
     for (const own of this.#rooms.values()) own.lost();
@@ -525,7 +521,6 @@ export class Client {
     const why = error ?? closed();
     this.#failPending(why);
     for (const { fail } of this.#queue.splice(0)) fail(why);
-    this.#toJoin.clear();
     this.#ready?.reject(why);
     for (const own of this.#rooms.values()) own.over(error, why);
     this.#become("closed", error ? { error, closeCode: error.closeCode } : {});
@@ -653,7 +648,7 @@ export class Client {
     if (refusal) return refusal;
     const { promise, resolve, reject } = deferred();
     try {
-      const done = (/** @type {any} */ answer) => resolve(answer.type === "ack" ? undefined : answer);
+      const done = (/** @type {any} */ { type, count, members }) => resolve(type === "members" ? { count, members } : undefined);
       this.#queue.push(request(++this.#lastId, make(), done, reject, own));
     } catch (error) {
       reject(error); // JSON cannot say it
@@ -744,7 +739,10 @@ export class Client {
     this.#toJoin.delete(own);
     this.#flush(); // what waited for the join
     if (!there || this.#state !== "open") return Promise.resolve();
-    return new Promise((done) => this.#post({ type: "leave", room: own.name }, () => done(), () => done()));
+    return new Promise((done) => this.#post({ type: "leave", room: own.name }, () => done(), (error) => {
+      if (error.code !== "throttled") return done(); // without the connection, we are out
+      later(() => done(this.#leave(own, !own.wanted)), error.retryAfter ?? FIRST_BOUND);
+    }));
   }
 
   /** Sends the joins that the server's rate allows, and comes back for the others. */
@@ -846,7 +844,7 @@ export class Client {
   #putInto(own) {
     own.joined = true;
     this.#handlers.emit("joined", own.room);
-    own.flows();
+    if (own.joined) own.flows(); // a handler may have left it
   }
 }
 

@@ -246,6 +246,15 @@ test("a handler that throws harms neither the others nor the connection; what it
   client.close();
 });
 
+test("a handler that another one has detached is not called any more", async () => {
+  const { client, socket } = await opened();
+  let calls = 0;
+  client.on("direct", () => detach());
+  const detach = client.on("direct", () => calls++);
+  socket.say({ type: "direct", data: 1 });
+  assert.equal(calls, 0);
+});
+
 test("a handler may close the client whatever it is called for", async () => {
   for (const type of /** @type {const} */ (["state", "hello", "draining"])) {
     const { client, last, sockets } = dial();

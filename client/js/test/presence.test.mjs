@@ -11,7 +11,13 @@ function page(t) {
   const window = new EventTarget();
   const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   const navigator = { onLine: true };
-  const parts = { document, navigator, addEventListener: window.addEventListener.bind(window) };
+  /** @type {AbortSignal[]} */
+  const signals = [];
+  const addEventListener = (/** @type {string} */ type, /** @type {any} */ handler, /** @type {any} */ options) => {
+    signals.push(options.signal);
+    window.addEventListener(type, handler, options);
+  };
+  const parts = { document, navigator, addEventListener };
   const before = Object.keys(parts).map((name) => /** @type {const} */ ([name, Object.getOwnPropertyDescriptor(globalThis, name)]));
   for (const [name, value] of Object.entries(parts)) Object.defineProperty(globalThis, name, { value, configurable: true });
   t.after(() => {
@@ -21,6 +27,7 @@ function page(t) {
     }
   });
   return {
+    signals,
     /** @param {string} state */
     visibility(state) {
       document.visibilityState = state;
@@ -91,7 +98,7 @@ test("a timer that comes late proves nothing: it asks again, three times at most
 
 test("a page that is seen again asks at once, and judges by the answer to that alone", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const { visibility } = page(t);
+  const { visibility, signals } = page(t);
   const { client, socket } = await opened();
   visibility("hidden");
   assert.deepEqual(socket.inbox, []);
@@ -110,7 +117,7 @@ test("a page that is seen again asks at once, and judges by the answer to that a
   t.mock.timers.tick(10_000);
   assert.equal(client.state, "waiting");
   client.close();
-  visibility("visible"); // nobody listens any more
+  assert.deepEqual(signals.map((s) => s.aborted), [true, true], "a closed client listens to the page no more");
 });
 
 test("offline: no attempts; online: one at once", async (t) => {

@@ -68,6 +68,25 @@ test("leave: acked, nothing is delivered any more, and a late ack of the join ch
   await broken; // out in any case
 });
 
+test("a leave that is throttled is repeated, unless the room is wanted again", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  for (const wanted of [false, true]) {
+    room.join();
+    socket.ack();
+    const leaving = room.leave();
+    const [leave] = socket.taken();
+    socket.say({ type: "error", id: leave.id, code: "throttled", message: "bytes", retry_after_ms: 250 });
+    if (wanted) room.join();
+    socket.ack();
+    t.mock.timers.tick(250);
+    assert.deepEqual(socket.ack().map((m) => m.type), wanted ? [] : ["leave"]);
+    await leaving;
+    assert.equal(room.joined, wanted);
+  }
+});
+
 test("leave while there is no connection is at once", async () => {
   const { client, last } = dial();
   const room = client.room("kitchen");
@@ -107,6 +126,28 @@ test("a join that is refused is rejected, also after a reconnect, and not tried 
   t.mock.timers.tick(2_000);
   await reopen({ last });
   assert.deepEqual(last().taken(), []);
+});
+
+test("an answer to an earlier join says nothing about a later one", async () => {
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  room.join();
+  room.leave();
+  const joining = room.join();
+  const [first, , second] = socket.taken();
+  socket.say({ type: "error", id: first.id, code: "forbidden", message: "no" });
+  assert.equal(room.joined, false);
+  socket.say({ type: "ack", id: second.id });
+  await joining;
+});
+
+test("a join that still waits for its turn is not sent once the room is left", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { client, socket } = await opened({}, { limits: { joins_per_second: 1 } });
+  for (const name of ["a", "b", "c"]) client.room(name).join();
+  await client.room("b").leave();
+  for (let i = 0; i < 30; i++) t.mock.timers.tick(100);
+  assert.deepEqual(socket.ack().map((m) => [m.type, m.room]), [["join", "a"], ["join", "c"]]);
 });
 
 test("joins keep to the server's rate, and a throttled one is repeated after its delay", async (t) => {
@@ -171,6 +212,14 @@ test("the backend puts the connection into a room and takes it out; neither is r
   t.mock.timers.tick(500);
   await reopen({ last });
   assert.deepEqual(last().taken(), []);
+});
+
+test("a handler may leave a room that the backend has put the connection into", async () => {
+  const { client, socket } = await opened();
+  client.on("joined", (room) => void room.leave());
+  const events = record(client.room("hall"), "joined", "message");
+  socket.say({ type: "joined", room: "hall" }, message(1, "hall"));
+  assert.deepEqual([socket.taken()[0].type, events, client.room("hall").joined], ["leave", [], false]);
 });
 
 test("a join on its way when the server ends the membership is decided by its answer", async () => {

@@ -25,6 +25,14 @@ test("the token is the first message, and nothing else is sent before hello", as
   assert.equal(client.user, "ann");
 });
 
+test("the limits of the last connection say nothing about the token of the next", async () => {
+  const { client, socket, last } = await opened({ token: "x".repeat(200) }, { limits: { message_bytes: 100 } });
+  socket.end(3200);
+  await turn();
+  last().open();
+  assert.deepEqual([client.state, last().taken()[0].type], ["connecting", "token"]);
+});
+
 test("no token is shown when there is none", async () => {
   for (const token of [undefined, () => null]) {
     const { last } = dial({ token });
