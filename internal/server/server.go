@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/internal/server/page"
 	"github.com/roomcast/roomcast/internal/server/relay"
@@ -22,6 +23,7 @@ import (
 // Server is everything that listens behind one address.
 type Server struct {
 	hub   *hub.Hub
+	api   *api.API
 	relay *relay.Relay
 	log   *slog.Logger
 	grace time.Duration // of a shutdown
@@ -29,8 +31,10 @@ type Server struct {
 
 // New returns a server for the settings, which are valid; it does nothing before Run.
 func New(cfg *config.Serve, logger *slog.Logger) *Server {
+	clients := hub.New("roomcast "+version(), cfg.Options(logger), hub.Limits{})
 	return &Server{
-		hub:   hub.New("roomcast "+version(), cfg.Options(logger), hub.Limits{}),
+		hub:   clients,
+		api:   api.New(clients, nil, api.Options{}, logger),
 		relay: relay.New(cfg.Options(logger)),
 		log:   logger,
 		grace: cfg.ShutdownTimeout,
@@ -42,6 +46,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", s.hub)
 	mux.Handle("/rooms/{room}", s.relay)
+	s.api.Register(mux)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", page.Handler())
 	return mux
