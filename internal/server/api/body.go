@@ -68,6 +68,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *hum
 	}
 }
 
+// embedded takes out of a field's path what the JSON does not have.
+var embedded = strings.NewReplacer("RoomMessage.", "", "Message.", "")
+
 // decode reads one JSON value with nothing in it that its type does not have. Where is what it is, for errors.
 func decode(raw []byte, where string, into any) *huma.ErrorModel {
 	if !utf8.Valid(raw) {
@@ -88,7 +91,7 @@ func decode(raw []byte, where string, into any) *huma.ErrorModel {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &mismatch):
-		return invalid(strings.TrimSuffix(where+"."+mismatch.Field, "."), nil, "a JSON %s does not belong here; the fields are in /docs", mismatch.Value)
+		return invalid(strings.TrimSuffix(where+"."+embedded.Replace(mismatch.Field), "."), nil, "a JSON %s does not belong here; the fields are in /docs", mismatch.Value)
 	case found:
 		return invalid(where, nil, "there is no field %s here; the fields are in /docs", clip(unknown))
 	case errors.Is(err, io.EOF):

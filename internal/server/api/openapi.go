@@ -125,6 +125,9 @@ func all(spec *huma.OpenAPI) []*huma.Operation {
 	return ops
 }
 
+// asked are the schemas of bodies: what is not in them is refused.
+var asked = []string{"RoomMessage", "Message", "Except", "Batch", "Publication", "Address"}
+
 // complete adds to the document what huma leaves to be said.
 func complete(spec *huma.OpenAPI) {
 	for _, op := range all(spec) {
@@ -134,6 +137,11 @@ func complete(spec *huma.OpenAPI) {
 			}
 		}
 	}
-	// Either the members of a receipt are there or an error.
-	spec.Components.Schemas.Map()["BatchResult"].Required = nil
+	schemas := spec.Components.Schemas.Map()
+	schemas["BatchResult"].Required = nil // either the members of a receipt are there or an error
+	for name, schema := range schemas {
+		if !slices.Contains(asked, name) {
+			schema.AdditionalProperties = nil // answers may get more fields one day
+		}
+	}
 }
