@@ -52,18 +52,6 @@ type connectionInput struct {
 	Connection string `path:"connection" doc:"Id of the connection." example:"c7Qm2x"`
 }
 
-type userInput struct {
-	User string `path:"user" doc:"The user: sub of the tokens." example:"ann"`
-}
-
-type connectionJoinInput struct {
-	ConnectionRoom
-}
-
-type userJoinInput struct {
-	UserRoom
-}
-
 // ConnectionRoom is a connection and a room, in a path.
 type ConnectionRoom struct {
 	Connection string `path:"connection" doc:"Id of the connection." example:"c7Qm2x"`
@@ -196,7 +184,7 @@ func (a *API) connectionActions(described huma.API) {
 	register(described, operation{
 		id: "join-connection", method: http.MethodPut, path: "/v1/connections/{connection}/rooms/{room}", tag: tagConnections,
 		summary: "Put a connection into a room", description: joinDescription, errors: []int{http.StatusNotFound, http.StatusConflict}, example: `{"joined":1}`,
-	}, func(_ context.Context, in *connectionJoinInput) (Joined, error) {
+	}, func(_ context.Context, in *ConnectionRoom) (Joined, error) {
 		return a.join(hub.Target{Connection: in.Connection}, in.Room)
 	})
 	register(described, operation{
@@ -218,7 +206,7 @@ func (a *API) userActions(described huma.API) {
 		id: "join-user", method: http.MethodPut, path: "/v1/users/{user}/rooms/{room}", tag: tagUsers,
 		summary:     "Put a user into a room",
 		description: "Every connection that the user has now. " + joinDescription, errors: []int{http.StatusConflict}, example: `{"joined":2}`,
-	}, func(_ context.Context, in *userJoinInput) (Joined, error) {
+	}, func(_ context.Context, in *UserRoom) (Joined, error) {
 		return a.join(hub.Target{User: in.User}, in.Room)
 	})
 	register(described, operation{

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,38 +23,40 @@ var docsHTML string
 //go:embed docs.css
 var docsCSS string
 
-// documents serves what tells about the API. All of it is made here and now, and does not change.
+// documents serves what tells about the API. Each document is made when it is asked for first: a server that is never asked starts the sooner.
 func (a *API) documents(spec *huma.OpenAPI) {
-	asJSON, err := json.MarshalIndent(spec, "", "  ")
-	if err != nil {
-		panic("api: " + err.Error()) // a mistake in this package
-	}
-	asYAML, err := spec.YAML()
-	if err != nil {
-		panic("api: " + err.Error())
-	}
 	style := sha256.Sum256([]byte(docsCSS))
 	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	a.mux.Handle("GET /openapi.json", document{"application/openapi+json", "default-src 'none'", asJSON})
-	a.mux.Handle("GET /openapi.yaml", document{"application/openapi+yaml", "default-src 'none'", asYAML})
-	a.mux.Handle("GET /docs", document{"text/html; charset=utf-8", policy, render(spec)})
+	for path, d := range map[string]document{
+		"/openapi.json": {"application/openapi+json", "default-src 'none'", func() ([]byte, error) { return json.MarshalIndent(spec, "", "  ") }},
+		"/openapi.yaml": {"application/openapi+yaml", "default-src 'none'", spec.YAML},
+		"/docs":         {"text/html; charset=utf-8", policy, func() ([]byte, error) { return render(spec) }},
+	} {
+		d.make = sync.OnceValues(d.make)
+		a.mux.Handle("GET "+path, d)
+	}
 }
 
 // document is one answer, always the same.
 type document struct {
 	contentType string
 	policy      string
-	body        []byte
+	make        func() ([]byte, error)
 }
 
 func (d document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := d.make()
+	if err != nil { // a mistake in this package
+		write(w, problem(http.StatusInternalServerError, "", nil, "the document cannot be made: %v", err))
+		return
+	}
 	w.Header().Set("Content-Type", d.contentType)
 	w.Header().Set("Content-Security-Policy", d.policy)
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-cache") // keep it, but ask whether it is still the same
-	sum := sha256.Sum256(d.body)
+	sum := sha256.Sum256(body)
 	w.Header().Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:12])+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 // The page, as its template sees it.
@@ -84,7 +87,7 @@ type (
 )
 
 // render makes the page from the document.
-func render(spec *huma.OpenAPI) []byte {
+func render(spec *huma.OpenAPI) ([]byte, error) {
 	page := docsPage{Title: spec.Info.Title, Version: spec.Info.Version, Description: spec.Info.Description, Style: template.CSS(docsCSS)}
 	for _, tag := range spec.Tags {
 		section := docsSection{Name: tag.Name, Description: tag.Description}
@@ -95,12 +98,13 @@ func render(spec *huma.OpenAPI) []byte {
 		}
 		page.Sections = append(page.Sections, section)
 	}
-	var out bytes.Buffer
-	t := template.Must(template.New("docs").Funcs(template.FuncMap{"lower": strings.ToLower}).Parse(docsHTML))
-	if err := t.Execute(&out, page); err != nil {
-		panic("api: " + err.Error()) // a mistake in the template
+	t, err := template.New("docs").Funcs(template.FuncMap{"lower": strings.ToLower}).Parse(docsHTML)
+	if err != nil {
+		return nil, err
 	}
-	return out.Bytes()
+	var out bytes.Buffer
+	err = t.Execute(&out, page)
+	return out.Bytes(), err
 }
 
 func docsOf(spec *huma.OpenAPI, op *huma.Operation) docsOperation {

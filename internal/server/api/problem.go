@@ -29,14 +29,6 @@ func invalid(where string, value any, format string, args ...any) *huma.ErrorMod
 	return problem(http.StatusUnprocessableEntity, where, value, format, args...)
 }
 
-// failed makes an error of a problem; a nil pointer must not become an error that is not nil.
-func failed(p *huma.ErrorModel) error {
-	if p == nil {
-		return nil
-	}
-	return p
-}
-
 // write answers with a problem where huma does not.
 func write(w http.ResponseWriter, p *huma.ErrorModel) {
 	body, _ := json.Marshal(p) // strings and numbers
