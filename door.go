@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
+	"github.com/roomcast/roomcast/internal/session"
 )
 
 // listener is what Shutdown and Close end: an http.Server or a door.
@@ -265,7 +266,7 @@ func (v *visitor) leave() {
 func (v *visitor) serve(n int) {
 	var r *http.Request
 	if n >= 0 && n <= v.door.srv.opts.MaxHeaderBytes {
-		r = readPlainUpgrade(v.head[:n])
+		r = session.ReadPlainUpgrade(v.head[:n])
 	}
 	if r == nil {
 		v.passOn()

@@ -19,6 +19,7 @@ const (
 type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Serve rooms over WebSocket, and a page to try them on."`
 	Bench   benchCmd   `cmd:"" help:"Load a server, measure it, and check every delivery."`
+	Token   tokenCmd   `cmd:"" help:"Make a token for development."`
 	Version versionCmd `cmd:"" help:"Print the version and what it was built from."`
 }
 

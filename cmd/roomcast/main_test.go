@@ -58,7 +58,7 @@ func output(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 // TestHelp holds the help to its golden files; `go test ./cmd/roomcast -update` rewrites them.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"serve", "bench"} {
+	for _, command := range []string{"serve", "bench", "token"} {
 		golden := "testdata/" + command + "-help.golden"
 		got, _, code := output(t, command, "--help")
 		if code != 0 {
@@ -82,7 +82,7 @@ func TestHelp(t *testing.T) {
 // TestUsageErrors holds that a command line that makes no sense is one line that says so, and exit code 2.
 func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"", `expected one of "serve", "bench", "version"; see roomcast --help`},
+		{"", `expected one of "serve", "bench", "token", "version"; see roomcast --help`},
 		{"sing", "unexpected argument sing"},
 		{"serve --nope", "unknown flag --nope; see roomcast serve --help"},
 		{"serve --addr=here", "--addr here: write host:port such as"},

@@ -18,5 +18,5 @@
 //
 // Files: session.go is the Reader and its way through a frame, header.go decodes and judges frame headers, partial.go is what a
 // Reader keeps of an unfinished frame or message, utf8.go checks text across borders, closecode.go is about close codes, frame.go
-// builds frames, offer.go and deflate.go are permessage-deflate.
+// builds frames, offer.go and deflate.go are permessage-deflate, request.go reads upgrade requests.
 package session

@@ -1,4 +1,4 @@
-package roomcast
+package session
 
 import (
 	"bufio"
@@ -25,12 +25,12 @@ func FuzzReadPlainUpgrade(f *testing.F) {
 		f.Add([]byte(line + plainUpgrade[len("GET /chat?a=b%20c HTTP/1.1\r\n"):]))
 	}
 	f.Fuzz(func(t *testing.T, head []byte) {
-		end := headEnd(head, 0)
+		end := bytes.Index(head, []byte("\n\r\n")) // where a reader of requests looks for the end of the head
 		if end < 0 {
 			return
 		}
-		head = head[:end]
-		got := readPlainUpgrade(head)
+		head = head[:end+3]
+		got := ReadPlainUpgrade(head)
 		if got == nil {
 			return
 		}
@@ -46,7 +46,7 @@ func FuzzReadPlainUpgrade(f *testing.F) {
 
 // A request as browsers send it takes the short way.
 func TestReadPlainUpgrade(t *testing.T) {
-	if readPlainUpgrade([]byte(plainUpgrade)) == nil {
+	if ReadPlainUpgrade([]byte(plainUpgrade)) == nil {
 		t.Error("it is left to net/http")
 	}
 }
@@ -55,7 +55,7 @@ func BenchmarkReadPlainUpgrade(b *testing.B) {
 	b.Run("roomcast", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			readPlainUpgrade([]byte(plainUpgrade))
+			ReadPlainUpgrade([]byte(plainUpgrade))
 		}
 	})
 	b.Run("net/http", func(b *testing.B) {
