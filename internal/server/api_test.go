@@ -5,7 +5,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/roomcast/roomcast/internal/server/api"
+	"github.com/roomcast/roomcast/internal/server/auth"
 )
+
+var _ api.Keys = (*auth.Authority)(nil)
 
 // TestAPI holds that the API and its documents are where they belong, and act on the clients of /ws.
 func TestAPI(t *testing.T) {
@@ -22,6 +27,8 @@ func TestAPI(t *testing.T) {
 			{"GET", "/openapi.yaml", "", "openapi: 3.1.0"},
 			{"GET", "/docs", "", "<!doctype html>"},
 			{"GET", "/v1/nothing", "", `"status":404`},
+			{"DELETE", "/v1/connections/../users/ann/connections", "", `"status":404`},
+			{"GET", "/healthz", "", "ok"},
 		} {
 			req := httptest.NewRequest(ask.method, ask.path, strings.NewReader(ask.body))
 			req.RemoteAddr, req.Host = "127.0.0.1:50000", "localhost:8080"

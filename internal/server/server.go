@@ -46,10 +46,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", s.hub)
 	mux.Handle("/rooms/{room}", s.relay)
-	s.api.Register(mux)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", page.Handler())
-	return mux
+	return s.api.Over(mux)
 }
 
 // Run serves on the listener, which it closes, until ctx ends; then it shuts down: nobody is let in any more, every client is

@@ -1,8 +1,8 @@
 // Package api is the HTTP API: what a backend does to rooms and clients, under /v1. docs/api.md is its guide, and /openapi.json, from
 // which /docs is made, describes every operation.
 //
-// huma routes, reads parameters, and writes the document. Bodies are read here: huma would build a tree of whatever comes, which costs
-// fifty times its size, and would give numbers other digits.
+// huma routes, reads parameters, and writes the document. Bodies are read here: huma would build a tree of whatever comes, for which
+// up to fifty times its size is allocated, and refuse numbers that are none of Go's.
 //
 // Files: api.go is the handler, guard.go who may use it, body.go reads bodies, problem.go is every error, messages.go and batch.go
 // do publications and publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go and connections.go are the rest of the operations,
@@ -15,6 +15,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +60,7 @@ type Options struct {
 	IdempotencyKeys int
 }
 
-// API answers the paths of Register.
+// API answers the paths of Over.
 type API struct {
 	hub  Hub
 	keys Keys
@@ -68,6 +70,9 @@ type API struct {
 }
 
 const prefix = "/v1/"
+
+// documents are for everybody.
+var documents = []string{"/openapi.json", "/openapi.yaml", "/docs"}
 
 // New returns the API of a hub. Without keys, or nil, only this machine itself may use it.
 func New(h Hub, keys Keys, o Options, logger *slog.Logger) *API {
@@ -83,15 +88,20 @@ func New(h Hub, keys Keys, o Options, logger *slog.Logger) *API {
 	a.rooms(described)
 	a.connections(described)
 	complete(described.OpenAPI())
-	a.documents(described.OpenAPI())
+	a.tell(described.OpenAPI())
 	return a
 }
 
-// Register adds the API's paths to a mux: /v1/, /openapi.json, /openapi.yaml and /docs.
-func (a *API) Register(mux *http.ServeMux) {
-	for _, path := range []string{prefix, "/openapi.json", "/openapi.yaml", "/docs"} {
-		mux.Handle(path, a)
-	}
+// Over answers /v1/, /openapi.json, /openapi.yaml and /docs, and leaves all other paths to next. A mux would not do: it sends whoever asks for
+// /v1/connections/../users/ann on to /v1/users/ann, so that a backend that does not escape a name would do to one what it meant for another.
+func (a *API) Over(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, prefix) || slices.Contains(documents, r.URL.Path) {
+			a.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ServeHTTP answers a request. The documents are for everybody; everything else is for who has a key.
@@ -101,6 +111,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		if p := a.guard(w, r); p != nil {
 			a.log.Debug("API request refused", "status", p.Status, "remote", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
+			write(w, p)
+			return
+		}
+		if p := unclean(r.URL.EscapedPath()); p != nil {
 			write(w, p)
 			return
 		}
@@ -120,6 +134,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	write(w, problem(http.StatusNotFound, "", nil, "%s: there is no such path; /docs lists the operations, and a slash in a name is written %%2F",
 		clip(r.URL.EscapedPath())))
+}
+
+// unclean reports what a mux would take out of a path.
+func unclean(escaped string) *huma.ErrorModel {
+	if strings.Contains(escaped, "//") || escaped != path.Clean(escaped) && escaped != prefix {
+		return problem(http.StatusNotFound, "", nil, `%s: there is no such path, since a name in it is empty, "." or "..": write %%2E for a dot, or put names through an escape function`,
+			clip(escaped))
+	}
+	return nil
 }
 
 // answer keeps the header of an answer and nothing else.

@@ -23,8 +23,8 @@ var docsHTML string
 //go:embed docs.css
 var docsCSS string
 
-// documents serves what tells about the API. Each document is made when it is asked for first: a server that is never asked starts the sooner.
-func (a *API) documents(spec *huma.OpenAPI) {
+// tell serves what tells about the API. Each document is made when it is asked for first: a server that is never asked starts the sooner.
+func (a *API) tell(spec *huma.OpenAPI) {
 	style := sha256.Sum256([]byte(docsCSS))
 	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	for path, d := range map[string]document{

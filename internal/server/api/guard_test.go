@@ -166,10 +166,14 @@ func TestPaths(t *testing.T) {
 			w.want(post, "/v1/rooms/"+path+"/messages", `{"data":1}`, 200, `{"delivered":1,"failed":0}`)
 			m.got(`{"type":"message","room":"` + room + `","data":1}`)
 		}
-		for _, path := range []string{"/v1/rooms/../rooms", "/v1/rooms/./r/messages", "/v1//rooms", "/v1/rooms//messages"} {
-			if status, body := w.do("GET", path, ""); status == 200 {
-				t.Errorf("%s is answered with %s", path, body)
+		for _, path := range []string{
+			"/v1/rooms/../rooms", "/v1/rooms/./messages", "/v1/rooms/../messages", "/v1/rooms/..", "/v1//rooms", "/v1/rooms//messages", "/v1/rooms/", "/v1/../docs",
+			"/v1/connections/" + m.id + "/rooms/..", "/v1/connections/../connections/" + m.id,
+		} {
+			for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+				w.refused(request(method, path, ""), 404, "%2E")
 			}
 		}
+		m.got()
 	})
 }
