@@ -4,9 +4,9 @@
 // huma routes, reads parameters, and writes the document. Bodies are read here: huma would build a tree of whatever comes, for which
 // up to fifty times its size is allocated, and refuse numbers that are none of Go's.
 //
-// Files: api.go is the handler, guard.go who may use it, body.go reads bodies, problem.go is every error, messages.go and batch.go
-// do publications and publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go and connections.go are the rest of the operations,
-// openapi.go describes them, and docs.go is the page.
+// Files: api.go is the handler, guard.go who may use it, body.go reads bodies, problem.go is every error, messages.go and batch.go do
+// publications, publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go and
+// connections.go are the rest of the operations, openapi.go describes them, and docs.go is the page.
 package api
 
 import (

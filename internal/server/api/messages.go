@@ -64,8 +64,6 @@ type Receipt struct {
 	Replayed  bool `json:"replayed,omitempty" doc:"True if this is the answer to an earlier publication with the same idempotency key, and nothing was sent now."`
 }
 
-type receipt = Receipt
-
 // Publication is a message and to whom it is sent.
 type Publication struct {
 	To Address `json:"to" doc:"To whom: a room, a user or a connection."`

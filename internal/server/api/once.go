@@ -30,7 +30,7 @@ type deed struct {
 	done      chan struct{} // closed when the rest is known
 
 	// Written before done is closed.
-	receipt receipt
+	receipt Receipt
 	failed  bool
 	until   time.Time
 }
@@ -41,7 +41,7 @@ func newMemory(window time.Duration, most int) *memory {
 
 // once does work under the key, unless what it does has been done: then it returns the receipt of that, and true. While another does it, it
 // waits for that. What fails is not remembered. The error is that of work, of ctx, or errOtherBody.
-func (m *memory) once(ctx context.Context, key string, what digest, work func() (receipt, error)) (_ receipt, replayed bool, _ error) {
+func (m *memory) once(ctx context.Context, key string, what digest, work func() (Receipt, error)) (_ Receipt, replayed bool, _ error) {
 	for {
 		d, mine := m.claim(sha256.Sum256([]byte(key)), what)
 		if mine {
@@ -49,12 +49,12 @@ func (m *memory) once(ctx context.Context, key string, what digest, work func() 
 			return r, false, err
 		}
 		if d.what != what {
-			return receipt{}, false, errOtherBody
+			return Receipt{}, false, errOtherBody
 		}
 		select {
 		case <-d.done:
 		case <-ctx.Done():
-			return receipt{}, false, ctx.Err()
+			return Receipt{}, false, ctx.Err()
 		}
 		if !d.failed {
 			return d.receipt, true, nil
@@ -79,7 +79,7 @@ func (m *memory) claim(key, what digest) (d *deed, mine bool) {
 }
 
 // do does the work of a deed. A panic counts as a failure, and goes on.
-func (m *memory) do(d *deed, work func() (receipt, error)) (r receipt, err error) {
+func (m *memory) do(d *deed, work func() (Receipt, error)) (r Receipt, err error) {
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
