@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/internal/server/page"
@@ -26,6 +27,7 @@ type Server struct {
 	gate  *auth.Authority
 	desk  *admission.Desk
 	hub   *hub.Hub
+	api   *api.API
 	relay *relay.Relay
 }
 
@@ -37,10 +39,11 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	desk := admission.New(gate, accessLimits(&cfg.Access), logger)
+	clients := hub.New(hub.Config{Version: "roomcast " + version(), Rooms: cfg.Options(logger), Desk: desk, Limits: hubLimits(&cfg.Access),
+		TokenTimeout: cfg.TokenTimeout})
 	return &Server{
-		cfg: cfg, log: logger, gate: gate, desk: desk,
-		hub: hub.New(hub.Config{Version: "roomcast " + version(), Rooms: cfg.Options(logger), Desk: desk, Limits: hubLimits(&cfg.Access),
-			TokenTimeout: cfg.TokenTimeout}),
+		cfg: cfg, log: logger, gate: gate, desk: desk, hub: clients,
+		api:   api.New(clients, gate, api.Options{}, logger),
 		relay: relay.New(cfg.Options(logger), desk),
 	}, nil
 }
@@ -78,7 +81,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("/", page.Handler())
-	return mux
+	return s.api.Over(mux)
 }
 
 // Run serves on the listener, which it closes, until ctx ends; then it drains: nobody is let in any more, every client is told and closed
