@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
@@ -125,8 +127,14 @@ func (n *named) Disconnect(t hub.Target, reason string) (sum int) {
 func start(t *testing.T, o roomcast.Options) *world {
 	t.Helper()
 	o.MaxMessageBytes, o.MaxRoomNameBytes = 1<<20, 255
-	w := &world{t: t, hub: &named{hub.New("roomcast test", o, hub.Limits{}), map[string][]string{}}}
-	t.Cleanup(func() { _ = w.hub.Shutdown(context.Background()) })
+	log := slog.New(slog.DiscardHandler)
+	gate, err := auth.New(context.Background(), auth.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := hub.New(hub.Config{Version: "roomcast test", Rooms: o, Desk: admission.New(gate, admission.Limits{}, log)})
+	w := &world{t: t, hub: &named{clients, map[string][]string{}}}
+	t.Cleanup(func() { _ = clients.Server().Shutdown(context.Background()) })
 	w.api = New(w.hub, nil, Options{}, slog.New(slog.NewTextHandler(&w.log, nil)))
 	return w
 }
