@@ -90,6 +90,10 @@ cross: need-go ## build and vet for the other systems and processors
 bench-core: build ## the 1,000-member room against the load generator in FANLOAD_DIR (Linux, 2 cores)
 	@bench/core.sh
 
+.PHONY: bench-protocol
+bench-protocol: build ## what the protocol costs: server CPU per delivery against the raw relay (Linux, 2 cores)
+	@bench/protocol.sh
+
 .PHONY: bench-capi
 bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
 	@cd bench && $(GO) run ./cmd/boundary
