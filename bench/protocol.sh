@@ -3,7 +3,7 @@
 # bytes of the application. Raw and protocol take turns, each with a fresh server that has CPU 0 for itself and GOMAXPROCS=1; the generator
 # (roomcast bench) has CPU 1. Prints a line for each run, and then medians and their ratio.
 #
-#   make bench-protocol            REPEAT=3 SECONDS_EACH=5 SCENARIOS="a b c" are the defaults
+#   make bench-protocol            # REPEAT=3 SECONDS_EACH=5 SCENARIOS="a b c" are the defaults
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -48,9 +48,8 @@ start() {
 
 # number prints one number of the JSON line.
 number() { grep -oE "\"$1\":-?[0-9.e+]+" <<<"$json" | tail -n 1 | cut -d: -f2; }
-# other prints the ticks that all processors were busy so far.
+# busy prints the ticks that all processors were busy so far, used those of a process, ended those of all that this script has waited for.
 busy() { awk '/^cpu / {print $2 + $3 + $4 + $7 + $8 + $9}' /proc/stat; }
-# used prints the ticks that a process has had: of the server and, once it is waited for, of the generator.
 used() { awk '{sub(/.*\) /, ""); print $12 + $13}' "/proc/$1/stat"; }
 ended() { awk '{sub(/.*\) /, ""); print $14 + $15}' "/proc/$$/stat"; }
 
