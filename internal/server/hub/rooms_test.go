@@ -107,7 +107,9 @@ func TestOrder(t *testing.T) {
 			}
 		}
 		isMessage := func(s string) bool { return strings.Contains(s, `"message","room"`) }
-		without := func(list []string, drop func(string) bool) []string { return slices.DeleteFunc(slices.Clone(list), drop) }
+		without := func(list []string, drop func(string) bool) []string {
+			return slices.DeleteFunc(slices.Clone(list), drop)
+		}
 		if !slices.Equal(without(got, isMessage), without(want, isMessage)) {
 			t.Errorf("answers %q, want %q", without(got, isMessage), without(want, isMessage))
 		}
