@@ -3,6 +3,7 @@ package roomcast
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -163,8 +164,29 @@ func isKey(key string) bool {
 	return err == nil && len(nonce) == 16
 }
 
+// SetAllowedOrigins replaces Options.AllowedOrigins: for every request that comes from now on. Who is connected stays.
+func (s *Server) SetAllowedOrigins(patterns []string) error {
+	if err := checkOrigins(patterns); err != nil {
+		return fmt.Errorf("roomcast: %w", err)
+	}
+	s.origins.Store(new(slices.Clone(patterns)))
+	return nil
+}
+
+func checkOrigins(patterns []string) error {
+	for _, pattern := range patterns {
+		if pattern == "" {
+			return errors.New(`AllowedOrigins has ""; leave it out, or write "*" for any origin`)
+		}
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("AllowedOrigins has %q: %w; see path.Match for the syntax", pattern, err)
+		}
+	}
+	return nil
+}
+
 // originAllowed reports whether the request comes from no browser, from the host itself, or from an origin of
-// Options.AllowedOrigins (RFC 6455, section 10.2; RFC 6454).
+// the allowed ones (RFC 6455, section 10.2; RFC 6454).
 func (s *Server) originAllowed(r *http.Request) bool {
 	values := r.Header["Origin"]
 	if len(values) == 0 {
@@ -178,7 +200,7 @@ func (s *Server) originAllowed(r *http.Request) bool {
 		return true
 	}
 	_, host, _ := strings.Cut(origin, "://")
-	return slices.ContainsFunc(s.opts.AllowedOrigins, func(pattern string) bool {
+	return slices.ContainsFunc(*s.origins.Load(), func(pattern string) bool {
 		pattern = strings.ToLower(pattern)
 		subject := host
 		if pattern == "*" {
@@ -187,7 +209,7 @@ func (s *Server) originAllowed(r *http.Request) bool {
 		if strings.Contains(pattern, "://") {
 			subject = origin
 		}
-		matched, _ := path.Match(pattern, subject) // Validate has checked the pattern
+		matched, _ := path.Match(pattern, subject) // checkOrigins has checked the pattern
 		return matched
 	})
 }

@@ -102,11 +102,11 @@ func TestVersion(t *testing.T) {
 	}
 	got := version(&debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"},
-	}}, true)
+	}}, true).String()
 	if !strings.HasPrefix(got, "roomcast v1.2.3, commit abc with changes, go") {
 		t.Errorf("version = %q", got)
 	}
-	if got := version(nil, false); !strings.HasPrefix(got, "roomcast unknown, commit unknown, ") {
+	if got := version(nil, false).String(); !strings.HasPrefix(got, "roomcast unknown, commit unknown, ") {
 		t.Errorf("version without build information = %q", got)
 	}
 }

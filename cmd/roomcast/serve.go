@@ -10,16 +10,35 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/server"
 )
 
 type serveCmd struct {
 	config.Serve
+	JSON bool `name:"json" help:"Say where it listens as one line of JSON, {\"addr\":…,\"url\":…}."`
 }
 
+// Help is what the flags cannot say.
+func (*serveCmd) Help() string {
+	return `A flag wins over its environment variable, that over the configuration file, that over the default; roomcast check shows
+what comes out. SIGHUP reads the file again: what can change while serving changes, nobody is dropped, and a file with
+a fault in it changes nothing.
+
+  roomcast serve --addr 0.0.0.0:8080 --allowed-origin https://app.example.com
+  roomcast serve --config roomcast.yaml`
+}
+
+func (*serveCmd) loads() {}
+
 // Run serves until SIGINT or SIGTERM.
-func (c *serveCmd) Run() error {
+func (c *serveCmd) Run(command *kong.Context, fault settingsFault) error {
+	settings, problems := load(&c.Serve, command, fault)
+	if len(problems) > 0 {
+		return exitError{exitUsage, firstOf(problems)}
+	}
 	signal.Ignore(syscall.SIGPIPE) // who reads our output may go away; the rooms stay
 	ctx, release := untilSignal()
 	defer release()
@@ -32,6 +51,7 @@ func (c *serveCmd) Run() error {
 	if err != nil {
 		return cannotListen(c.Addr, err)
 	}
+	defer reloadOnHangup(s, logger, settings)() // before anybody knows that it listens, for they may send the signal at once
 	addr := listener.Addr().(*net.TCPAddr)
 	if addr.IP.IsLoopback() {
 		logger.Info("listening", "addr", addr.String(), "open_to", "this machine only, since there is no authentication")
@@ -39,7 +59,11 @@ func (c *serveCmd) Run() error {
 		logger.Info("listening", "addr", addr.String())
 		logger.Warn("anyone who can reach this address can join any room: there is no authentication", "addr", addr.String())
 	}
-	fmt.Printf("Open %s in two browser tabs and chat. Ctrl-C stops.\n", home(addr))
+	if c.JSON {
+		printJSON(map[string]string{"addr": addr.String(), "url": home(addr)})
+	} else {
+		fmt.Printf("Open %s in two browser tabs and chat. Ctrl-C stops.\n", home(addr))
+	}
 	return s.Run(ctx, listener)
 }
 

@@ -3,15 +3,19 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/roomcast/roomcast"
 )
 
 // Serve is everything that `roomcast serve` can be told. A flag wins over its environment variable, that over the file, that over
-// the default. Each group stands in a file of its own; a new one is embedded here and named in groups.
+// the default: Load does that. Each group stands in a file of its own; a new one is embedded here and named in groups.
+//
+// The fields' tags are kong's, and two of our own: secret:"true" keeps a value out of everything that is printed, and reload:"true"
+// says that server.Reload puts a change into effect.
 type Serve struct {
+	Config string `placeholder:"FILE" env:"ROOMCAST_CONFIG" help:"Configuration file: YAML with the names of these flags as keys. Flags and environment variables win over it."`
+
 	Listen `embed:""`
 	Limits `embed:""`
 	Flow   `embed:""`
@@ -45,14 +49,6 @@ func (s *Serve) Problems() []error {
 	return found
 }
 
-// Validate reports the first of the Problems.
-func (s *Serve) Validate() error {
-	if found := s.Problems(); len(found) > 0 {
-		return found[0]
-	}
-	return nil
-}
-
 // Options is what the settings mean for roomcast; what has no flag keeps its default there.
 func (s *Serve) Options(logger *slog.Logger) roomcast.Options {
 	o := roomcast.Options{Logger: logger}
@@ -61,15 +57,3 @@ func (s *Serve) Options(logger *slog.Logger) roomcast.Options {
 	}
 	return o
 }
-
-// Problem is a setting that makes no sense.
-type Problem struct {
-	Flag   string // without its dashes
-	Value  any    // of a secret: only that it is there
-	Remedy string
-}
-
-// Error is one line with the remedy in it.
-func (p *Problem) Error() string { return fmt.Sprintf("--%s %v: %s", p.Flag, p.Value, p.Remedy) }
-
-func invalid(flag string, value any, remedy string) error { return &Problem{flag, value, remedy} }

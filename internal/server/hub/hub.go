@@ -47,5 +47,8 @@ func (h *Hub) Serve(l net.Listener, handler http.Handler) error {
 // Shutdown closes all clients with 1001 and waits for them; when ctx ends first, it cuts those that are left.
 func (h *Hub) Shutdown(ctx context.Context) error { return h.rooms.Shutdown(ctx) }
 
+// SetAllowedOrigins replaces the options' AllowedOrigins for all clients that come from now on.
+func (h *Hub) SetAllowedOrigins(patterns []string) error { return h.rooms.SetAllowedOrigins(patterns) }
+
 // Stats is what the hub has done so far.
 func (h *Hub) Stats() roomcast.Stats { return h.rooms.Stats() }

@@ -36,6 +36,11 @@ func (r *Relay) Serve(l net.Listener, h http.Handler) error { return r.rooms.Ser
 // Shutdown closes all connections with 1001 and waits for them; when ctx ends first, it cuts those that are left.
 func (r *Relay) Shutdown(ctx context.Context) error { return r.rooms.Shutdown(ctx) }
 
+// SetAllowedOrigins replaces the options' AllowedOrigins for all clients that come from now on.
+func (r *Relay) SetAllowedOrigins(patterns []string) error {
+	return r.rooms.SetAllowedOrigins(patterns)
+}
+
 // Stats is what the relay has done so far.
 func (r *Relay) Stats() roomcast.Stats { return r.rooms.Stats() }
 
