@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,12 +35,15 @@ func (c *roomsCmd) Run() error {
 	} else if c.Pattern != "" {
 		query.Set("pattern", c.Pattern)
 	}
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	if !isTerminal(os.Stdout) || c.JSON {
-		out, heads = tabwriter.NewWriter(os.Stdout, 0, 0, 0, '\t', 0), "" // a tab in a cell of its own width stays a tab
+	var out interface {
+		io.Writer
+		Flush() error
+	} = bufio.NewWriter(os.Stdout)
+	if isTerminal(os.Stdout) && !c.JSON {
+		out = tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprint(out, heads)
 	}
-	fmt.Fprint(out, heads)
-	err := c.pages(ctx, path, query, func(p page) error {
+	return c.pages(ctx, path, query, func(p page) error {
 		for _, item := range append(p.Rooms, p.Members...) {
 			if err := c.row(out, item); err != nil {
 				return err
@@ -47,10 +51,6 @@ func (c *roomsCmd) Run() error {
 		}
 		return out.Flush()
 	})
-	if err != nil {
-		return err
-	}
-	return out.Flush()
 }
 
 // row writes one item of the list.

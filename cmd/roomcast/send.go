@@ -43,6 +43,9 @@ Exit status: 0 sent, 1 not sent, 2 usage.
 
 // Validate sorts out what the arguments are and reports what contradicts itself.
 func (c *sendCmd) Validate() error {
+	if err := c.api.Validate(); err != nil {
+		return err
+	}
 	direct := c.ToUser != "" || c.ToConnection != ""
 	switch {
 	case direct && c.Room != "" && c.Data != "":
