@@ -148,7 +148,7 @@ func TestJoinFails(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	nowhere := "ws" + strings.TrimPrefix(gone.URL, "http")
-	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no token", 401) }))
+	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no token", http.StatusUnauthorized) }))
 	defer locked.Close()
 	door := "ws" + strings.TrimPrefix(locked.URL, "http")
 	for _, c := range []struct {
