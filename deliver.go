@@ -35,6 +35,10 @@ type frame struct {
 	bytes    []byte
 	messages int
 	deflated *frame // the same compressed; nil if it has not been, or is not shorter for it
+
+	room   *room   // from which it may be dropped for a slow member; nil if it may not
+	key    string  // what it is the latest of, if room keeps the latest
+	notice *notice // what it tells a single member; nil for anything that others share
 }
 
 // check reports whether m may be sent.
@@ -56,7 +60,7 @@ func newFrame(m Message) (*frame, error) {
 // deflate compresses the message. It is called at most once, before the frame is shared.
 func (f *frame) deflate() {
 	if bytes := session.DeflateFrames(f.bytes); bytes != nil {
-		f.deflated = &frame{bytes: bytes}
+		f.deflated = &frame{bytes: bytes, messages: f.messages, room: f.room, key: f.key}
 	}
 }
 
@@ -94,12 +98,17 @@ type Publication struct {
 
 	// Except is who is left out; none of them need be a member. Each costs a comparison with every member.
 	Except []*Conn
+
+	// Key is what the messages are the latest of, in a room that keeps only the latest for slow members (SlowKeepLatest). Messages
+	// without a key are never superseded.
+	Key string
 }
 
 // Receipt counts what became of a broadcast, in messages for one member each: two messages for three members are six.
 type Receipt struct {
 	Delivered int // wait in an outbox
 	Failed    int // found no room in one, and its connection is closed for it: Options.OutboxBytes
+	Dropped   int // found no room in one, and are missed: Options.Slow
 }
 
 // Publish is Broadcast for several messages, without several connections, and it says to how many it was handed.
@@ -114,9 +123,11 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 	for rest := p.Messages; len(rest) > 0; {
 		var f *frame
 		f, rest = s.encodeSome(rest)
+		f.key = p.Key
 		receipt := s.deliver(r, f, p.Except...)
 		sum.Delivered += receipt.Delivered
 		sum.Failed += receipt.Failed
+		sum.Dropped += receipt.Dropped
 	}
 	return sum, nil
 }
@@ -145,15 +156,21 @@ func (s *Server) deliver(r *room, f *frame, except ...*Conn) Receipt {
 	if r == nil {
 		return Receipt{}
 	}
+	if r.slow != SlowClose {
+		f.room = r
+	}
+	if r.slow != SlowKeepLatest {
+		f.key = ""
+	}
 	if r.deflates(except) {
 		f.deflate() // for all of them at once (G10), and before the room is locked
 	}
-	delivered, slow := r.deliver(f, except)
-	s.stats.delivered.Add(uint64(delivered * f.messages))
+	receipt, slow := r.deliver(f, except)
+	s.stats.delivered.Add(uint64(receipt.Delivered))
 	for _, c := range slow {
 		c.depart()
 	}
-	return Receipt{Delivered: delivered * f.messages, Failed: len(slow) * f.messages}
+	return receipt
 }
 
 // deflates reports whether a member is to be sent compressed messages, if there is no other but one. Who becomes a member just after
@@ -168,7 +185,7 @@ func (r *room) deflates(except []*Conn) bool {
 
 // deliver adds f to the outbox of every open member but some. slow are those that had no room for it: they have begun to close,
 // and the caller, who holds no lock, has to go on with it.
-func (r *room) deliver(f *frame, except []*Conn) (delivered int, slow []*Conn) {
+func (r *room) deliver(f *frame, except []*Conn) (receipt Receipt, slow []*Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.members {
@@ -177,21 +194,25 @@ func (r *room) deliver(f *frame, except []*Conn) (delivered int, slow []*Conn) {
 		}
 		switch m.conn.offer(f) {
 		case offerTaken:
-			delivered++
+			receipt.Delivered += f.messages
 		case offerFull:
 			slow = append(slow, m.conn)
+			receipt.Failed += f.messages
+		case offerDropped:
+			receipt.Dropped += f.messages
 		}
 	}
-	return delivered, slow
+	return receipt, slow
 }
 
 // offering is what became of a frame offered to a connection.
 type offering uint8
 
 const (
-	offerTaken  offering = iota // it waits in the outbox
-	offerClosed                 // the connection is closing: nothing is added
-	offerFull                   // it does not fit: with this the connection has begun to close, and the caller calls depart
+	offerTaken   offering = iota // it waits in the outbox
+	offerClosed                  // the connection is closing: nothing is added
+	offerFull                    // it does not fit: with this the connection has begun to close, and the caller calls depart
+	offerDropped                 // it does not fit, and the member does without it
 )
 
 // offer adds f to the outbox of c, in the encoding of c.
@@ -202,6 +223,11 @@ func (c *Conn) offer(f *frame) offering {
 	case c.end != nil:
 		c.mu.Unlock()
 		return offerClosed
+	case f.room != nil:
+		if !c.yieldLocked(f) {
+			c.mu.Unlock()
+			return offerDropped
+		}
 	case !c.out.fits(len(f.bytes), c.srv.opts.OutboxBytes):
 		c.closeLocked(ending{CloseTryLater, "too slow", EndOutboxFull})
 		c.mu.Unlock()

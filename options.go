@@ -21,6 +21,14 @@ type Options struct {
 	// this is accepted when nothing else waits. Zero means 1 MiB.
 	OutboxBytes int
 
+	// Slow says for a room what becomes of a message for which a member has no room left in its outbox. It is called with every
+	// Join, and the answer counts if that creates the room. Nil means SlowClose for every room.
+	Slow func(room string) Slow
+
+	// Gap makes the message that a member gets in place of the messages of a room that it missed, where they would have come. It
+	// is called with a lock held: it builds the message and nothing else. Nil means that members are not told.
+	Gap func(room string, missed int) Message
+
 	// Coalesce is how long what is sent to a connection may wait for more, so that fewer and larger writes leave: each write
 	// costs the kernel some microseconds whatever it carries. Without it, messages that come while others are being written
 	// leave together anyway. It delays everything by up to that long. Zero means that nothing waits.

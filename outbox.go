@@ -17,8 +17,11 @@ type outbox struct {
 
 // queue is frames that wait. Queues are borrowed, so that a connection with one frame or none holds none.
 type queue struct {
-	frames []*frame
-	head   int // the oldest in frames
+	frames  []*frame
+	head    int      // the oldest in frames
+	lent    int      // how many from there on have been given to the writer, who has not said how much of them the socket took
+	notices []*frame // those in frames, or first, that count on
+	swept   int      // how many the last sweep has left
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]*frame, 0, 64)} }}
@@ -54,7 +57,8 @@ func (q *queue) release() {
 		return
 	}
 	clear(q.frames[q.head:])
-	q.frames, q.head = q.frames[:0], 0
+	clear(q.notices)
+	*q = queue{frames: q.frames[:0], notices: q.notices[:0]}
 	queues.Put(q)
 }
 
@@ -108,7 +112,7 @@ func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 		o.writing = o.closed // after the last word nobody is woken again
 		return pieces
 	}
-	first := o.first.bytes[o.sent:]
+	first := o.bytesOf(o.first)[o.sent:]
 	if o.rest == nil {
 		return append(pieces, first)
 	}
@@ -117,8 +121,9 @@ func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 		g.direct, g.most = pieceSize, 4*len(scratch)
 	}
 	more := g.add(first)
-	for i := o.rest.head; more && i < len(o.rest.frames); i++ {
-		more = g.add(o.rest.frames[i].bytes)
+	q := o.rest
+	for q.lent = 0; more && q.head+q.lent < len(q.frames); q.lent++ {
+		more = g.add(o.bytesOf(q.frames[q.head+q.lent]))
 	}
 	return g.done()
 }
@@ -167,7 +172,10 @@ func (g *gathering) done() [][]byte {
 // taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more; if not,
 // the writing is over.
 func (o *outbox) taken(n int) (more bool) {
-	if n == o.bytes && o.pings == 0 { // all of it: no need to look at each
+	if o.rest != nil {
+		o.rest.lent = 0
+	}
+	if n == o.bytes && o.pings == 0 && (o.rest == nil || len(o.rest.notices) == 0) { // all of it: no need to look at each
 		o.first, o.sent, o.bytes = nil, 0, 0
 		if o.rest != nil {
 			o.rest.release()

@@ -42,12 +42,16 @@ func (g *registry) find(name string) *room {
 
 // join makes c a member of the named room, which comes into being with its first one.
 func (g *registry) join(c *Conn, name string) error {
+	slow := SlowClose
+	if policy := c.srv.opts.Slow; policy != nil {
+		slow = policy(name)
+	}
 	s := g.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[name]
 	if r == nil {
-		r = newRoom(name)
+		r = newRoom(name, slow)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 // room is who is in it. It exists in the registry while it has a member. How a message reaches the members is in deliver.go.
 type room struct {
 	name string
+	slow Slow // what becomes of a message that is too much for a member
 
 	// mu is also the room's sequencing lock: it is held while a broadcast is added to the members' outboxes, so that all of
 	// them see the room's broadcasts in one order (G4).
@@ -34,7 +35,7 @@ type membership struct {
 	seat *seat
 }
 
-func newRoom(name string) *room { return &room{name: strings.Clone(name)} }
+func newRoom(name string, slow Slow) *room { return &room{name: strings.Clone(name), slow: slow} }
 
 // addLocked seats c.
 func (r *room) addLocked(c *Conn) *seat {

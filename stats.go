@@ -45,6 +45,8 @@ type Stats struct {
 	Ended       map[EndReason]uint64 // connections that have left, by reason; every reason is there
 	Broadcasts  uint64               // calls of Broadcast and BroadcastExcept that had a valid message
 	Delivered   uint64               // messages handed to connections: one broadcast to ten members counts ten
+	Dropped     uint64               // messages that a member missed because it was slow: Options.Slow
+	Superseded  uint64               // messages that were dropped because a later one with the same key followed: SlowKeepLatest
 }
 
 // counters is what Stats is made of.
@@ -52,6 +54,8 @@ type counters struct {
 	accepted   atomic.Uint64
 	broadcasts atomic.Uint64
 	delivered  atomic.Uint64
+	dropped    atomic.Uint64
+	superseded atomic.Uint64
 	ended      [len(endReasons)]atomic.Uint64
 }
 
@@ -76,6 +80,8 @@ func (s *Server) Stats() Stats {
 		Ended:       make(map[EndReason]uint64, len(endReasons)),
 		Broadcasts:  s.stats.broadcasts.Load(),
 		Delivered:   s.stats.delivered.Load(),
+		Dropped:     s.stats.dropped.Load(),
+		Superseded:  s.stats.superseded.Load(),
 	}
 	for i, r := range endReasons {
 		st.Ended[r] = s.stats.ended[i].Load()

@@ -12,7 +12,7 @@ import (
 func TestComplete(t *testing.T) {
 	node := newParser(&commands{}).Model.Node
 	for typed, want := range map[string]string{
-		"":                        "serve check join watch send rooms bench completion version help",
+		"":                        "serve check join watch send rooms bench token completion version help",
 		"se":                      "serve send",
 		"help se":                 "serve send",
 		"nope ":                   "",

@@ -26,6 +26,7 @@ type commands struct {
 	Send       sendCmd       `cmd:"" help:"Send a message to a room, a user or a connection, over the HTTP API."`
 	Rooms      roomsCmd      `cmd:"" help:"List the rooms, or who is in one, over the HTTP API."`
 	Bench      benchCmd      `cmd:"" help:"Load a server, measure it, and check every delivery."`
+	Token      tokenCmd      `cmd:"" help:"Make a token for development."`
 	Completion completionCmd `cmd:"" help:"Print a script with which the shell completes this command line."`
 	Version    versionCmd    `cmd:"" help:"Print the version and what it was built from."`
 

@@ -59,7 +59,7 @@ func output(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 // TestHelp holds the help to its golden files; `go test ./cmd/roomcast -update` rewrites them.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"serve", "check", "join", "watch", "send", "rooms", "bench", "completion", "version"} {
+	for _, command := range []string{"serve", "check", "join", "watch", "send", "rooms", "bench", "token", "completion", "version"} {
 		golden := "testdata/" + command + "-help.golden"
 		got, _, code := output(t, command, "--help")
 		if code != 0 {
