@@ -3,12 +3,9 @@ package roomcast
 import (
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -151,7 +148,7 @@ func (s *Server) checkUpgrade(r *http.Request) *refusal {
 		return upgradeRequired(fmt.Sprintf("Sec-WebSocket-Version is %q; this server speaks 13", h["Sec-Websocket-Version"]))
 	case len(keys) != 1 || !isKey(keys[0]):
 		return refuse(http.StatusBadRequest, fmt.Sprintf("Sec-WebSocket-Key is %q; send one key, 16 random bytes in base64", keys))
-	case !s.originAllowed(r):
+	case !session.OriginAllowed(r, *s.origins.Load()):
 		return refuse(http.StatusForbidden, fmt.Sprintf("the origin %q may not connect to %q: it is not among the allowed origins of the server",
 			h.Get("Origin"), r.Host))
 	}
@@ -166,52 +163,11 @@ func isKey(key string) bool {
 
 // SetAllowedOrigins replaces Options.AllowedOrigins: for every request that comes from now on. Who is connected stays.
 func (s *Server) SetAllowedOrigins(patterns []string) error {
-	if err := checkOrigins(patterns); err != nil {
-		return fmt.Errorf("roomcast: %w", err)
+	if err := session.CheckOrigins(patterns); err != nil {
+		return fmt.Errorf("roomcast: AllowedOrigins has %w", err)
 	}
 	s.origins.Store(new(slices.Clone(patterns)))
 	return nil
-}
-
-func checkOrigins(patterns []string) error {
-	for _, pattern := range patterns {
-		if pattern == "" {
-			return errors.New(`AllowedOrigins has ""; leave it out, or write "*" for any origin`)
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("AllowedOrigins has %q: %w; see path.Match for the syntax", pattern, err)
-		}
-	}
-	return nil
-}
-
-// originAllowed reports whether the request comes from no browser, from the host itself, or from an origin of
-// the allowed ones (RFC 6455, section 10.2; RFC 6454).
-func (s *Server) originAllowed(r *http.Request) bool {
-	values := r.Header["Origin"]
-	if len(values) == 0 {
-		return true
-	}
-	if len(values) > 1 {
-		return false
-	}
-	origin := strings.ToLower(values[0])
-	if u, err := url.Parse(origin); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	_, host, _ := strings.Cut(origin, "://")
-	return slices.ContainsFunc(*s.origins.Load(), func(pattern string) bool {
-		pattern = strings.ToLower(pattern)
-		subject := host
-		if pattern == "*" {
-			return true
-		}
-		if strings.Contains(pattern, "://") {
-			subject = origin
-		}
-		matched, _ := path.Match(pattern, subject) // checkOrigins has checked the pattern
-		return matched
-	})
 }
 
 // chooseSubprotocol returns the place, from 1, of the first of the client's subprotocols that the server speaks, or 0 (RFC 6455,

@@ -141,8 +141,8 @@ func (o Options) Validate() error {
 	if o.Compression > CompressionOn {
 		return fmt.Errorf("roomcast: Options.Compression is %d; set CompressionOff or CompressionOn", o.Compression)
 	}
-	if err := checkOrigins(o.AllowedOrigins); err != nil {
-		return fmt.Errorf("roomcast: Options.%w", err)
+	if err := session.CheckOrigins(o.AllowedOrigins); err != nil {
+		return fmt.Errorf("roomcast: Options.AllowedOrigins has %w", err)
 	}
 	if len(o.Subprotocols) > math.MaxUint8 {
 		return fmt.Errorf("roomcast: Options.Subprotocols has %d names; list at most %d", len(o.Subprotocols), math.MaxUint8)
