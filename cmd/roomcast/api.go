@@ -91,6 +91,9 @@ func (p problem) line(status int) string {
 		parts = append(parts, p.Detail)
 	}
 	for _, e := range p.Errors {
+		if strings.Contains(p.Detail, e.Message) {
+			continue
+		}
 		parts = append(parts, strings.TrimPrefix(e.Location+": "+e.Message, ": "))
 	}
 	return printable(strings.Join(parts, ": "))

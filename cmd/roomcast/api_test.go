@@ -30,6 +30,9 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			io.WriteString(w, `{"title":"Unprocessable Entity","status":422,"detail":"validation failed","errors":[{"message":"too long","location":"body.key"}]}`)
+		case "/v1/rooms/bad/messages":
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			io.WriteString(w, `{"title":"Unprocessable Entity","status":422,"detail":"body.to.room: two\nlines","errors":[{"message":"two\nlines","location":"body.to.room"}]}`)
 		case "/v1/rooms/locked/messages":
 			http.Error(w, "no", http.StatusUnauthorized)
 		default:
@@ -118,6 +121,7 @@ func TestSendFails(t *testing.T) {
 	f := newFakeAPI(t)
 	for args, want := range map[string]string{
 		"send closed x":         "roomcast: 422 Unprocessable Entity: validation failed: body.key: too long\n",
+		"send bad x":            "roomcast: \"422 Unprocessable Entity: body.to.room: two\\nlines\"\n",
 		"send locked x":         "roomcast: 401 Unauthorized; give the key of the API with --api-key or ROOMCAST_API_KEY\n",
 		"send closed --lines":   "roomcast: line 1: 422 Unprocessable Entity: ",
 		"send a":                "roomcast: the message is not UTF-8; send bytes with --binary\n",

@@ -59,9 +59,9 @@ func output(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 // TestHelp holds the help to its golden files; `go test ./cmd/roomcast -update` rewrites them.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"serve", "check", "join", "watch", "send", "rooms", "bench", "token", "completion", "version"} {
-		golden := "testdata/" + command + "-help.golden"
-		got, _, code := output(t, command, "--help")
+	for _, command := range []string{"", "serve", "check", "join", "watch", "send", "rooms", "bench", "token", "completion", "version"} {
+		golden := "testdata/" + strings.TrimPrefix(command+"-", "-") + "help.golden"
+		got, _, code := output(t, strings.Fields(command+" --help")...)
 		if code != 0 {
 			t.Errorf("%s: exit code %d, want 0", command, code)
 		}

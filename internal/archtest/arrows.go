@@ -39,7 +39,7 @@ var components = []component{
 	{"internal/server", []string{".", "internal/config", "natsengine"}, []string{"roomcasttest"},
 		[]string{"github.com/danielgtaylor/huma", "github.com/golang-jwt", "github.com/MicahParks", "github.com/prometheus", "golang.org/x/time"},
 		"the binary is a user of roomcast's public API: what it cannot do with it, no user can"},
-	{"internal/client", nil, nil, []string{"github.com/coder/websocket"},
+	{"internal/client", nil, []string{"internal/server"}, []string{"github.com/coder/websocket"},
 		"a client knows the server from docs/protocol.md alone: what it needs besides, nobody could write a client without"},
 	{"cmd", []string{".", "internal/client", "internal/config", "internal/loadgen", "internal/server", "natsengine"}, []string{"roomcasttest"},
 		[]string{"github.com/alecthomas/kong", "github.com/golang-jwt"},

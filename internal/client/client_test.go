@@ -10,6 +10,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
 // TestFollow holds that the client shows its token, joins its rooms in turn, hands over what comes in order, and says goodbye.
@@ -148,6 +152,16 @@ func TestCloseCodes(t *testing.T) {
 				t.Errorf("%d: state %+v, want connected as c2", code, s)
 			}
 		})
+	}
+}
+
+// TestVerdicts holds that the client does after every close code what the server's own table says.
+func TestVerdicts(t *testing.T) {
+	words := map[verdict]protocol.Retry{never: protocol.RetryNever, later: protocol.RetryLater, now: protocol.RetryNow}
+	for code := range 5000 {
+		if got, want := words[after(websocket.StatusCode(code))], protocol.CloseCode(code).Retry(); got != want {
+			t.Errorf("after %d: %s, want %s", code, got, want)
+		}
 	}
 }
 
