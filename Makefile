@@ -77,6 +77,7 @@ lint-only: need-go need-node
 	@$(GO) tool staticcheck ./...
 	@cd bench && $(GO) vet ./... && $(GO) test ./cmd/...
 	@internal/e2e/node_modules/.bin/tsc -p internal/e2e
+	@internal/e2e/node_modules/.bin/tsc -p client/js --noEmit
 
 .PHONY: cross
 cross: need-go ## build and vet for the other systems and processors

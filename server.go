@@ -97,6 +97,14 @@ func (s *Server) Members(room string) []*Conn {
 	return nil
 }
 
+// Conns returns the connections that have not begun to close, in no order.
+func (s *Server) Conns() []*Conn {
+	s.mu.Lock()
+	conns := s.conns.all()
+	s.mu.Unlock()
+	return slices.DeleteFunc(conns, (*Conn).Closing)
+}
+
 // Rooms returns the names of the rooms that have a member, in no order.
 func (s *Server) Rooms() []string { return s.rooms.names() }
 

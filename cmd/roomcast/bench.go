@@ -83,9 +83,14 @@ func startOwn() (*ownServer, error) {
 	if err != nil {
 		return nil, cannotListen("127.0.0.1:0", err)
 	}
+	cfg.Access = config.Access{} // what is measured is the server, not its limits
+	s, err := server.New(&cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		_ = listener.Close() // nobody has connected
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{}) // closed when it has ended
-	s := server.New(&cfg, slog.New(slog.DiscardHandler))
 	go func() {
 		defer close(done)
 		_ = s.Run(ctx, listener) // the generator finds out

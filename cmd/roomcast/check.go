@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/server"
 )
 
 type checkCmd struct {
@@ -29,6 +30,11 @@ func (*checkCmd) loads() {}
 // Run prints every setting with its source, and everything that is wrong.
 func (c *checkCmd) Run(command *kong.Context, fault settingsFault) error {
 	settings, problems := load(&c.Serve, command, fault)
+	if len(problems) == 0 {
+		if err := server.Check(&c.Serve); err != nil {
+			problems = []error{err}
+		}
+	}
 	if c.JSON {
 		printJSON(report(settings, problems))
 	} else {

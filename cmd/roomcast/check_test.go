@@ -22,7 +22,7 @@ func settingsFile(t *testing.T, content string) (name string) {
 // TestCheck holds that check says what serve would take, and from where.
 func TestCheck(t *testing.T) {
 	name := settingsFile(t, "max-rooms: 7\nallowed-origin: [https://a.example, '*.b.example']\n")
-	cmd := program(t, "check", "--config", name, "--addr=:1")
+	cmd := program(t, "check", "--config", name, "--addr=127.0.0.1:1")
 	cmd.Env = append(cmd.Env, "ROOMCAST_OUTBOX=64KiB")
 	out, err := cmd.Output()
 	if err != nil {
@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	for _, want := range []string{
-		"SETTING VALUE SOURCE", "addr :1 flag", "max-rooms 7 " + name + ":1", "allowed-origin https://a.example, *.b.example " + name + ":2",
+		"SETTING VALUE SOURCE", "addr 127.0.0.1:1 flag", "max-rooms 7 " + name + ":1", "allowed-origin https://a.example, *.b.example " + name + ":2",
 		"outbox 64KiB environment ROOMCAST_OUTBOX", "log-level info default",
 	} {
 		if !slices.Contains(got, want) {
@@ -80,5 +80,24 @@ func TestCheckProblems(t *testing.T) {
 	}
 	if _, stderr, code = run("check", "--nope"); code != 2 || stderr != "roomcast: unknown flag --nope; see roomcast check --help\n" {
 		t.Errorf("unknown flag: code %d, stderr %q", code, stderr)
+	}
+}
+
+// TestCheckSecrets holds that secrets are checked as serve does, and shown nowhere.
+func TestCheckSecrets(t *testing.T) {
+	const good, bad = "swordfish-swordfish-swordfish-swordfish", "swordfish"
+	for secret, want := range map[string]int{good: 0, bad: 2} {
+		name := settingsFile(t, "token-secret: ["+secret+"]\n")
+		for _, args := range [][]string{{}, {"--json"}} {
+			cmd := program(t, append([]string{"check", "--config", name}, args...)...)
+			cmd.Env = append(cmd.Env, "ROOMCAST_API_KEY="+good)
+			out, _ := cmd.CombinedOutput() // the exit code says it
+			if code := cmd.ProcessState.ExitCode(); code != want || strings.Contains(string(out), "swordfish") || !strings.Contains(string(out), "********") {
+				t.Errorf("%q: code %d, want %d, and no secret in\n%s", args, code, want, out)
+			}
+			if refused := strings.Contains(string(out), "--token-secret that is given: "); refused != (want != 0) {
+				t.Errorf("%q: a secret of %d bytes: %s", args, len(secret), out)
+			}
+		}
 	}
 }

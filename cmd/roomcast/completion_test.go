@@ -25,7 +25,7 @@ func TestComplete(t *testing.T) {
 		"serve --log-level =":     "debug info warn error", // as bash cuts it
 		"serve --log-level = w":   "warn",
 		"serve --compression ":    "",
-		"serve --compression --m": "--max-message --max-rooms",
+		"serve --compression --o": "--outbox",
 		"serve --config ":         "",
 		"serve --nope=":           "",
 		"bench -":                 "--conns --rooms --senders --window --rate --size --duration --warmup --messages --timeout --pid --header --insecure --json --no-progress --help",

@@ -16,6 +16,8 @@ import (
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/client"
+	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
 )
 
@@ -176,19 +178,25 @@ func TestJoinFails(t *testing.T) {
 
 // TestWatchReturns holds that who watches is back in the rooms when the server has been replaced, and says both.
 func TestWatchReturns(t *testing.T) {
-	options := roomcast.Options{Logger: slog.New(slog.DiscardHandler)}
-	first, second := hub.New("first", options, hub.Limits{}), hub.New("second", options, hub.Limits{})
+	log := slog.New(slog.DiscardHandler)
+	gate, err := auth.New(t.Context(), auth.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Close()
+	config := hub.Config{Version: "test", Rooms: roomcast.Options{Logger: log}, Desk: admission.New(gate, admission.Limits{}, log)}
+	first, second := hub.New(config), hub.New(config)
 	var serving atomic.Pointer[hub.Hub]
 	serving.Store(first)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serving.Load().ServeHTTP(w, r) }))
 	defer s.Close()
-	defer second.Shutdown(context.Background())
+	defer second.Server().Shutdown(context.Background())
 	url := "ws" + strings.TrimPrefix(s.URL, "http")
 
 	watch := start(t, "watch", "a", "--url", url, "--json")
 	watch.expect(watch.stderr, "* joined a as ")
 	serving.Store(second)
-	if err := first.Shutdown(context.Background()); err != nil {
+	if err := first.Server().Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 	watch.expect(watch.stderr, "* disconnected: the server closed the connection with 1001: ")

@@ -46,18 +46,28 @@ func (c *serveCmd) Run(command *kong.Context, fault settingsFault) error {
 	lines := config.NewLogWriter(os.Stderr)
 	defer lines.Close()
 	logger := c.Logger(lines)
-	s := server.New(&c.Serve, logger)
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return cannotListen(c.Addr, err)
 	}
-	defer reloadOnHangup(s, logger, settings)() // before anybody knows that it listens, for they may send the signal at once
 	addr := listener.Addr().(*net.TCPAddr)
-	if addr.IP.IsLoopback() {
-		logger.Info("listening", "addr", addr.String(), "open_to", "this machine only, since there is no authentication")
-	} else {
-		logger.Info("listening", "addr", addr.String())
-		logger.Warn("anyone who can reach this address can join any room: there is no authentication", "addr", addr.String())
+	if !addr.IP.IsLoopback() && !c.Closed() { // a name that is not what it looks like; of addresses, load has said so
+		_ = listener.Close() // nobody has connected
+		return exitError{exitUsage, c.TooOpen()}
+	}
+	s, err := server.New(&c.Serve, logger)
+	if err != nil {
+		_ = listener.Close() // nobody has connected
+		return exitError{exitUsage, err}
+	}
+	defer reloadOnHangup(s, logger, settings)() // before anybody knows that it listens, for they may send the signal at once
+	switch {
+	case c.Tokens():
+		logger.Info("listening", "addr", addr.String(), "open_to", "clients with a token")
+	case addr.IP.IsLoopback():
+		logger.Info("listening", "addr", addr.String(), "open_to", "this machine only, since there are no keys for tokens")
+	default:
+		logger.Warn("listening: anyone who can reach this address can join any room, for there are no keys for tokens", "addr", addr.String())
 	}
 	if c.JSON {
 		printJSON(map[string]string{"addr": addr.String(), "url": home(addr)})

@@ -141,7 +141,7 @@ func TestSecondSignal(t *testing.T) {
 	s := serve(t, nil)
 	s.member()
 	s.signal(os.Interrupt)
-	s.read(s.stderr, "shutting down")
+	s.read(s.stderr, "draining")
 	s.signal(syscall.SIGTERM)
 	s.read(s.stderr, "at once")
 	if code := s.end(); code != 1 {
@@ -149,9 +149,13 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestOpenToOthers holds that an address that others can reach is said to have no lock on its door.
+// TestOpenToOthers holds that an address that others can reach wants a lock on its door, or the word of whoever leaves it open.
 func TestOpenToOthers(t *testing.T) {
-	s := serve(t, nil, "--addr=0.0.0.0:0")
+	stdout, stderr, code := output(t, "serve", "--addr=0.0.0.0:0")
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "no keys for tokens") || !strings.Contains(stderr, "--allow-anonymous") {
+		t.Errorf("code %d, stdout %q, stderr %q; want code 2, and that keys are missing", code, stdout, stderr)
+	}
+	s := serve(t, nil, "--addr=0.0.0.0:0", "--allow-anonymous")
 	s.read(s.stderr, "anyone who can reach this address can join any room")
 	s.signal(os.Interrupt)
 	if code := s.end(); code != 0 {

@@ -27,14 +27,14 @@ A shared secret; a key pair, of which the server gets the public half; and a tok
   openssl pkey -in private.pem -pubout -out public.pem
   roomcast token --user ann --room 'chat/*=join,send' --key-file private.pem
 
-  roomcast token --user admin --room '**=join,send,presence,publish-as'`
+  roomcast token --user admin --room '**=join,send,presence,publish-as' --direct`
 }
 
 // Run prints a token.
 func (c *tokenCmd) Run() error {
 	expires := time.Now().Add(c.Expires).UTC().Truncate(time.Second)
 	token, err := auth.Mint(auth.MintConfig{
-		User: c.User, Rooms: c.Rooms(), Expires: expires, Issuer: c.Issuer, Audience: c.Audience,
+		User: c.User, Rooms: c.Rooms(), Direct: c.Direct, Expires: expires, Issuer: c.Issuer, Audience: c.Audience,
 		Secret: c.Secret, KeyFile: c.KeyFile, KeyID: c.KeyID,
 	})
 	if err != nil {

@@ -45,8 +45,12 @@ func TestDefaults(t *testing.T) {
 	want := Serve{
 		Listen: Listen{Addr: "127.0.0.1:8080"},
 		Limits: Limits{MaxMessage: 16 << 20, Outbox: 1 << 20, MaxRooms: 1000},
-		Timing: Timing{PingInterval: 30 * time.Second, HandshakeTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second},
-		Log:    Log{LogFormat: "text", LogLevel: "info"},
+		Timing: Timing{PingInterval: 30 * time.Second, HandshakeTimeout: 10 * time.Second, Drain: 20 * time.Second},
+		Auth: Auth{TokenJWKSRefresh: 15 * time.Minute, TokenJWKSTimeout: 5 * time.Second, TokenLeeway: 5 * time.Second,
+			TokenMaxLifetime: 24 * time.Hour, TokenTimeout: 10 * time.Second},
+		Access: Access{MaxMessageRate: 10_000, MaxByteRate: 64 << 20, MaxJoinRate: 1000, MaxUserMessageRate: 20_000, MaxUserByteRate: 128 << 20,
+			MaxUserConns: 100, MaxAddressConns: 1000, MaxAcceptRate: 20_000},
+		Log: Log{LogFormat: "text", LogLevel: "info"},
 	}
 	if s.Compression || s.Options(nil).Compression != roomcast.CompressionOff {
 		t.Error("compression is on")
@@ -103,7 +107,12 @@ func TestInvalid(t *testing.T) {
 		{"--pong-timeout=-1s", "--pong-timeout -1s:", "such as 10s"},
 		{"--ping-interval=5s --pong-timeout=6s", "--pong-timeout 6s:", "at most the --ping-interval, 5s"},
 		{"--handshake-timeout=0", "--handshake-timeout 0s:", "such as 10s"},
-		{"--shutdown-timeout=0s", "--shutdown-timeout 0s:", "such as 10s"},
+		{"--drain=0s", "--drain 0s:", "such as 20s"},
+		{"--slow=cursors", `--slow "cursors":`, "such as 'cursors/*=keep-latest'"},
+		{"--slow==close", `--slow "=close":`, "write a pattern"},
+		{"--max-join-rate=-1", "--max-join-rate -1:", "0 for no limit"},
+		{"--trusted-proxy=here", `--trusted-proxy "here":`, "10.0.0.0/8"},
+		{"--token-timeout=0", "--token-timeout 0s:", "such as 10s"},
 		{"--log-format=xml", "--log-format", `"text","json"`},
 		{"--log-level=all", "--log-level", `"debug"`},
 	} {
@@ -120,7 +129,7 @@ func TestProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Addr, s.AllowedOrigin, s.Outbox, s.MaxRooms, s.PongTimeout, s.ShutdownTimeout = "here", []string{"[", "*", ""}, 0, 0, -1, 0
+	s.Addr, s.AllowedOrigin, s.Outbox, s.MaxRooms, s.PongTimeout, s.Drain = "here", []string{"[", "*", ""}, 0, 0, -1, 0
 	var flags []string
 	for _, err := range s.Problems() {
 		var p *Problem
@@ -129,7 +138,7 @@ func TestProblems(t *testing.T) {
 		}
 		flags = append(flags, p.Flag)
 	}
-	want := []string{"addr", "allowed-origin", "allowed-origin", "outbox", "max-rooms", "pong-timeout", "shutdown-timeout"}
+	want := []string{"addr", "allowed-origin", "allowed-origin", "outbox", "max-rooms", "pong-timeout", "drain"}
 	if !slices.Equal(flags, want) {
 		t.Errorf("problems with %q, want %q", flags, want)
 	}

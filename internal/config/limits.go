@@ -13,6 +13,9 @@ type Limits struct {
 	MaxRooms   int   `default:"1000" placeholder:"N" env:"ROOMCAST_MAX_ROOMS" help:"How many rooms one connection may be in (default: ${default})."`
 }
 
+// maxRoomName is how long the name of a room may be, in bytes.
+const maxRoomName = 255
+
 func (l *Limits) problems() (found []error) {
 	for _, f := range []struct {
 		flag  string
@@ -29,5 +32,5 @@ func (l *Limits) problems() (found []error) {
 }
 
 func (l *Limits) apply(o *roomcast.Options) {
-	o.MaxMessageBytes, o.OutboxBytes, o.MaxRoomsPerConn = int(l.MaxMessage), int(l.Outbox), l.MaxRooms
+	o.MaxMessageBytes, o.OutboxBytes, o.MaxRoomsPerConn, o.MaxRoomNameBytes = int(l.MaxMessage), int(l.Outbox), l.MaxRooms, maxRoomName
 }

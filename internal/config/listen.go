@@ -10,7 +10,7 @@ import (
 
 // Listen is where the server listens, and to which pages.
 type Listen struct {
-	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ROOMCAST_ADDR" help:"Address to listen on; port 0 takes a free one. There is no authentication: with anything but a loopback address, whoever can reach it can join any room (default: ${default})."`
+	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ROOMCAST_ADDR" help:"Address to listen on; port 0 takes a free one. One that other machines can reach wants keys for tokens, or --allow-anonymous (default: ${default})."`
 
 	AllowedOrigin []string `placeholder:"ORIGIN" reload:"true" env:"ROOMCAST_ALLOWED_ORIGIN" help:"Browser origin that may connect besides this host itself, such as https://app.example.com or *.example.com; * for any. May be repeated."`
 }

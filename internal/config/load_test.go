@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -65,16 +64,10 @@ log-level: warn
 	t.Setenv("ROOMCAST_ADDR", "127.0.0.1:2")
 	t.Setenv("ROOMCAST_MAX_ROOMS", "8")
 	s, settings, problems := loaded(t, "--addr=127.0.0.1:3")
-	want := Serve{
-		Config: "rc.yaml",
-		Listen: Listen{Addr: "127.0.0.1:3", AllowedOrigin: []string{"https://a.example", "*.b.example"}},
-		Limits: Limits{MaxMessage: 16 << 20, Outbox: 64 << 10, MaxRooms: 8},
-		Flow:   Flow{Compression: true},
-		Timing: Timing{PingInterval: 20 * time.Second, HandshakeTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second},
-		Log:    Log{LogFormat: "text", LogLevel: "warn"},
-	}
-	if problems != "" || !reflect.DeepEqual(s.Serve, want) {
-		t.Errorf("settings %+v, want %+v; problems %q", s.Serve, want, problems)
+	if problems != "" || s.Config != "rc.yaml" || s.Addr != "127.0.0.1:3" || s.MaxRooms != 8 || s.Outbox != 64<<10 || !s.Compression ||
+		!slices.Equal(s.AllowedOrigin, []string{"https://a.example", "*.b.example"}) || s.PingInterval != 20*time.Second ||
+		s.LogLevel != "warn" || s.MaxMessage != 16<<20 || s.LogFormat != "text" {
+		t.Errorf("settings %+v; problems %q", s.Serve, problems)
 	}
 	sources := map[string]string{}
 	for _, set := range settings {
@@ -98,7 +91,7 @@ func TestFileProblems(t *testing.T) {
 	for _, c := range []struct{ content, want string }{
 		{"", ""},
 		{"# nothing\n", ""},
-		{"---\naddr: :1\n...\n", ""},
+		{"---\naddr: localhost:1\n...\n", ""},
 		{"allowed-origin: https://a.example,b\n", ""}, // a comma is part of the value, as nothing has to be split in a file
 		{"allowed-origin: []\n", ""},
 		{"adr: :1\nmax_rooms: 3\nwhatsoever: 1\nconfig: x\n", `rc.yaml:1: no setting is named "adr"; did you mean addr?
@@ -117,15 +110,19 @@ rc.yaml:6: log-level all: write one of debug, info, warn, error
 		{"addr: here\nmax-rooms: 0\n", `rc.yaml:1: addr here: write host:port such as 127.0.0.1:8080 or [::1]:8080
 rc.yaml:2: max-rooms 0: set 1 or more
 `},
+		{"addr: 0.0.0.0:1\n", "rc.yaml:1: addr 0.0.0.0:1: other machines can reach it, and there are no keys for tokens: give some (--token-secret, " +
+			"--token-key-file, --token-jwks-url), or let anybody join any room with --allow-anonymous\n"},
+		{"addr: :1\nallow-anonymous: true\n", ""},
+		{"addr: '[::]:1'\ntoken-secret: x\n", ""},
 		{"addr: \"a\\nb\"\n", `rc.yaml:1: addr "a\nb": write host:port such as 127.0.0.1:8080 or [::1]:8080` + "\n"},
-		{"addr: :1\naddr: :2\n", "rc.yaml:2: addr is set in line 1 already; set it once\n"},
+		{"addr: localhost:1\naddr: localhost:2\n", "rc.yaml:2: addr is set in line 1 already; set it once\n"},
 		{"addr:\n", "rc.yaml:1: addr: there is no value; write one, or take the line out\n"},
 		{"addr: [':1']\n", "rc.yaml:1: addr: this is a list; write one value\n"},
 		{"addr:\n  host: x\n", "rc.yaml:2: addr: this has settings in it; write a plain value\n"},
-		{"addr: &a :1\nlog-level: *a\n", "rc.yaml:2: log-level: *a refers to another value; write the value itself, in quotes if it begins with *\n"},
+		{"addr: &a localhost:1\nlog-level: *a\n", "rc.yaml:2: log-level: *a refers to another value; write the value itself, in quotes if it begins with *\n"},
 		{"allowed-origin: [x, {y: z}]\n", "rc.yaml:1: allowed-origin: item 2 is no plain value; write one, in quotes if it begins with *\n"},
 		{"- addr\n", "rc.yaml:1: this is no setting; " + writeSetting + "\n"},
-		{"addr: :1\n---\naddr: :2\n", "rc.yaml:2: a second document begins; write all settings into one\n"},
+		{"addr: localhost:1\n---\naddr: localhost:2\n", "rc.yaml:2: a second document begins; write all settings into one\n"},
 		{"log-level: info\n\taddr: x\n", "rc.yaml:2: this is not YAML (found a tab character that violates indentation); " + writeSetting + "\n"},
 		{"#" + strings.Repeat("x", maxFile), "--config rc.yaml: it has more than 1MiB; name a configuration file\n"},
 	} {

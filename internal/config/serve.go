@@ -4,6 +4,7 @@ package config
 
 import (
 	"log/slog"
+	"net"
 
 	"github.com/roomcast/roomcast"
 )
@@ -17,7 +18,9 @@ type Serve struct {
 	Config string `placeholder:"FILE" env:"ROOMCAST_CONFIG" help:"Configuration file: YAML with the names of these flags as keys. Flags and environment variables win over it."`
 
 	Listen `embed:""`
+	Auth   `embed:""`
 	Limits `embed:""`
+	Access `embed:""`
 	Flow   `embed:""`
 	Timing `embed:""`
 	Log    `embed:""`
@@ -32,7 +35,9 @@ type group interface {
 	apply(*roomcast.Options)
 }
 
-func (s *Serve) groups() []group { return []group{&s.Listen, &s.Limits, &s.Flow, &s.Timing, &s.Log} }
+func (s *Serve) groups() []group {
+	return []group{&s.Listen, &s.Auth, &s.Limits, &s.Access, &s.Flow, &s.Timing, &s.Log}
+}
 
 // Problems are all settings that make no sense: the flag of each, its value and what to set instead.
 func (s *Serve) Problems() []error {
@@ -43,10 +48,28 @@ func (s *Serve) Problems() []error {
 	if len(found) > 0 {
 		return found
 	}
+	if host, _, _ := net.SplitHostPort(s.Addr); !s.Closed() && reachable(host) {
+		found = append(found, s.TooOpen())
+	}
 	if err := s.Options(nil).Validate(); err != nil { // what the flags cannot say by themselves, if ever there is such a thing
 		found = append(found, err)
 	}
 	return found
+}
+
+// Closed reports whether an address that other machines can reach is fine: they need a token, or it is wanted that they need none.
+func (s *Serve) Closed() bool { return s.Tokens() || s.AllowAnonymous }
+
+// TooOpen is what is wrong with such an address otherwise.
+func (s *Serve) TooOpen() error {
+	return invalid("addr", s.Addr, "other machines can reach it, and there are no keys for tokens: give some "+
+		"(--token-secret, --token-key-file, --token-jwks-url), or let anybody join any room with --allow-anonymous")
+}
+
+// reachable reports whether other machines can reach a host for certain. What a name stands for, only listening shows.
+func reachable(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && !ip.IsLoopback()
 }
 
 // Options is what the settings mean for roomcast; what has no flag keeps its default there.

@@ -12,7 +12,7 @@ type Timing struct {
 	PingInterval     time.Duration `default:"30s" placeholder:"TIME" env:"ROOMCAST_PING_INTERVAL" help:"Time between two pings to a client; 0 for no pings (default: ${default})."`
 	PongTimeout      time.Duration `placeholder:"TIME" env:"ROOMCAST_PONG_TIMEOUT" help:"How long a client has to answer a ping; then it is closed with 1001 (default: 10s, or the ping interval if that is less)."`
 	HandshakeTimeout time.Duration `default:"10s" placeholder:"TIME" env:"ROOMCAST_HANDSHAKE_TIMEOUT" help:"How long a client has to send its request; then it is cut off (default: ${default})."`
-	ShutdownTimeout  time.Duration `default:"10s" placeholder:"TIME" env:"ROOMCAST_SHUTDOWN_TIMEOUT" help:"How long a shutdown waits for clients to say goodbye; then they are cut off (default: ${default})."`
+	Drain            time.Duration `default:"20s" placeholder:"TIME" env:"ROOMCAST_DRAIN" help:"How long stopping may take: nobody is let in any more, the clients are told and closed in batches, and cut off at the end (default: ${default})."`
 }
 
 // minPing keeps the heartbeat from becoming the traffic.
@@ -30,8 +30,8 @@ func (t *Timing) problems() (found []error) {
 	if t.HandshakeTimeout <= 0 {
 		found = append(found, invalid("handshake-timeout", t.HandshakeTimeout, "set a time such as 10s"))
 	}
-	if t.ShutdownTimeout <= 0 {
-		found = append(found, invalid("shutdown-timeout", t.ShutdownTimeout, "set a time such as 10s; a second signal stops at once"))
+	if t.Drain <= 0 {
+		found = append(found, invalid("drain", t.Drain, "set a time such as 20s; a second signal stops at once"))
 	}
 	return found
 }

@@ -10,6 +10,7 @@ import (
 type Token struct {
 	User    string        `short:"u" required:"" placeholder:"NAME" help:"Whose token it is: the claim sub."`
 	Room    []string      `short:"r" sep:"none" placeholder:"PATTERN=ACTIONS" help:"What it allows, and in which rooms: actions are join, send, presence and publish-as, with commas between them; in a pattern, * is any characters but /, and ** any. May be repeated. Without it, the token is for no room."`
+	Direct  bool          `help:"Allow direct messages to other clients."`
 	Expires time.Duration `short:"e" default:"1h" placeholder:"TIME" help:"How long it is good for; a server takes tokens of up to 24h unless it is told otherwise (default: ${default})."`
 
 	Secret  string `placeholder:"SECRET" env:"ROOMCAST_TOKEN_SECRET" help:"Shared secret of 32 bytes or more; the token is signed with HS256. Other users of this machine can read a command line: the environment is the better place."`

@@ -1,5 +1,7 @@
 // Package e2e has only tests: they build the binary, run it, and use it from outside, as foreign WebSocket clients in Go and
 // Node and as a person with a browser would.
 //
-// The Node scripts (*.test.mjs) can be run by themselves against any running server; `make setup` installs what they need.
+// ws.test.mjs and page.test.mjs can be run by themselves against any running server; `make setup` installs what they need.
+//
+// The tests of the JavaScript client (client/js) run from here as well, against a server made for them: the Node packages are here.
 package e2e

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
@@ -31,7 +32,7 @@ func TestReload(t *testing.T) {
 		}
 		status("/ws", "https://one.example", http.StatusSwitchingProtocols)
 		next = *r.cfg
-		next.AllowedOrigin = []string{"https://two.example"}
+		next.AllowedOrigin, next.Slow = []string{"https://two.example"}, []string{"a=drop-oldest"}
 		if err := r.server.Reload(&next); err != nil {
 			t.Fatal(err)
 		}
@@ -39,6 +40,23 @@ func TestReload(t *testing.T) {
 			status(path, "https://one.example", http.StatusForbidden)
 			status(path, "https://two.example", http.StatusSwitchingProtocols)
 		}
+		if (*r.server.slow.Load())("a") != roomcast.SlowDropOldest {
+			t.Error("the policy for slow members has not changed")
+		}
+		next.TokenSecret = []string{"too short"}
+		next.AllowedOrigin = nil
+		if err := r.server.Reload(&next); err == nil || r.server.gate.Required() {
+			t.Errorf("a secret that is too short: %v, and tokens asked for: %v", err, r.server.gate.Required())
+		}
+		status("/ws", "https://two.example", http.StatusSwitchingProtocols) // nothing has changed
+		next.TokenSecret = []string{"a secret of thirty-two bytes or more"}
+		next.MaxAcceptRate = 1
+		if err := r.server.Reload(&next); err != nil || !r.server.gate.Required() {
+			t.Errorf("a good secret: %v, and tokens asked for: %v", err, r.server.gate.Required())
+		}
+		host := "http://" + roomcasttest.Request("/").Host
+		status("/ws", "https://two.example", http.StatusForbidden)
+		status("/ws", host, http.StatusServiceUnavailable) // the second in this second of fake time
 		a.Send("still here")
 		if got := b.Receive(); got.String() != "still here" {
 			t.Errorf("got %q from who has stayed", got)

@@ -35,9 +35,13 @@ func start(t *testing.T, args ...string) *running {
 	if _, err := parser.Parse(args); err != nil {
 		t.Fatal(err)
 	}
+	server, err := New(&cfg, cfg.Logger(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
-		t: t, cfg: &cfg, server: New(&cfg, cfg.Logger(io.Discard)), stop: cancel, done: make(chan struct{}),
+		t: t, cfg: &cfg, server: server, stop: cancel, done: make(chan struct{}),
 		listener: &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})},
 	}
 	go func() {

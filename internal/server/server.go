@@ -4,16 +4,19 @@ package server
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"time"
+	"sync/atomic"
 
+	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/api"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/internal/server/page"
 	"github.com/roomcast/roomcast/internal/server/relay"
@@ -21,35 +24,77 @@ import (
 
 // Server is everything that listens behind one address.
 type Server struct {
-	hub   *hub.Hub
-	relay *relay.Relay
+	cfg   *config.Serve
 	log   *slog.Logger
-	grace time.Duration // of a shutdown
+	gate  *auth.Authority
+	desk  *admission.Desk
+	hub   *hub.Hub
+	api   *api.API
+	relay *relay.Relay
+	slow  atomic.Pointer[func(room string) roomcast.Slow] // what becomes of messages for a slow member
 }
 
-// New returns a server for the settings, which are valid; it does nothing before Run.
-func New(cfg *config.Serve, logger *slog.Logger) *Server {
-	return &Server{
-		hub:   hub.New("roomcast "+version(), cfg.Options(logger), hub.Limits{}),
-		relay: relay.New(cfg.Options(logger)),
-		log:   logger,
-		grace: cfg.ShutdownTimeout,
+// New returns a server for the settings, of which the keys may turn out to be none: that is the error. The server does nothing before Run,
+// save that it may fetch a key set; Run has to be called.
+func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
+	gate, err := auth.New(context.Background(), authConfig(&cfg.Auth), logger)
+	if err != nil {
+		return nil, err
 	}
+	s := &Server{cfg: cfg, log: logger, gate: gate, desk: admission.New(gate, accessLimits(&cfg.Access), logger)}
+	s.slow.Store(new(cfg.SlowPolicy()))
+	options := cfg.Options(logger)
+	options.Slow = func(room string) roomcast.Slow { return (*s.slow.Load())(room) }
+	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
+		TokenTimeout: cfg.TokenTimeout})
+	s.api = api.New(s.hub, gate, api.Options{}, logger)
+	s.relay = relay.New(options, s.desk)
+	return s, nil
+}
+
+// Check reports what New would find wrong with settings that have no Problems. It reads the files of keys, and fetches nothing.
+func Check(cfg *config.Serve) error { return auth.Check(authConfig(&cfg.Auth)) }
+
+// authConfig is what the settings mean for auth.
+func authConfig(a *config.Auth) auth.Config {
+	c := auth.Config{
+		Secrets: a.TokenSecret, KeyFiles: a.TokenKeyFile, JWKSURL: a.TokenJWKSURL, JWKSRefresh: a.TokenJWKSRefresh, JWKSTimeout: a.TokenJWKSTimeout,
+		Audience: a.TokenAudience, Issuer: a.TokenIssuer, Leeway: a.TokenLeeway, MaxLifetime: a.TokenMaxLifetime, APIKeys: a.APIKey,
+	}
+	if c.Leeway == 0 {
+		c.Leeway = -1 // none: there, zero stands for the default
+	}
+	return c
+}
+
+// accessLimits is what the settings mean for admission.
+func accessLimits(a *config.Access) admission.Limits {
+	return admission.Limits{
+		AcceptRate: a.MaxAcceptRate, ConnsPerAddress: a.MaxAddressConns, ConnsPerUser: a.MaxUserConns,
+		UserMessageRate: a.MaxUserMessageRate, UserByteRate: int(a.MaxUserByteRate), TrustedProxies: a.Proxies(),
+	}
+}
+
+// hubLimits is what the settings mean for the clients of the protocol.
+func hubLimits(a *config.Access) hub.Limits {
+	return hub.Limits{MessageRate: a.MaxMessageRate, ByteRate: int(a.MaxByteRate), JoinRate: a.MaxJoinRate}
 }
 
 // routes is the table of paths. What is not in it is the page's to answer: it has the home page, its files, and the 404.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/ws", s.hub)
-	mux.Handle("/rooms/{room}", s.relay)
+	mux.Handle("/ws", s.desk.Guard(s.hub))
+	mux.Handle("/rooms/{room}", s.desk.Guard(s.relay))
 	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("/", page.Handler())
-	return mux
+	return s.api.Over(mux)
 }
 
-// Run serves on the listener, which it closes, until ctx ends; then it shuts down: nobody is let in any more, every client is
-// closed with 1001, and who has not said goodbye within the shutdown timeout is cut off.
+// Run serves on the listener, which it closes, until ctx ends; then it drains: nobody is let in any more, every client is told and closed
+// with 1001, in batches, and who has not said goodbye when the time for it is over is cut off.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	defer s.gate.Close()
 	var tidying sync.WaitGroup
 	defer tidying.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -57,32 +102,22 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	tidying.Go(func() { tidy(ctx, s.connections) })
 
 	failed := make(chan error, 1) // never closed
-	go func() { failed <- s.relay.Serve(listener, s.routes()) }()
+	go func() { failed <- s.hub.Server().ServeHandler(listener, s.routes()) }()
 	select {
 	case err := <-failed:
-		s.shutdown()
+		s.drain()
 		return err
 	case <-ctx.Done():
-		s.shutdown()
+		s.drain()
 		<-failed // http.ErrServerClosed: Serve has returned
 		return nil
 	}
 }
 
-func (s *Server) shutdown() {
-	s.log.Info("shutting down", "connections", s.connections())
-	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
-	defer cancel()
-	others := make(chan error)
-	go func() { others <- s.hub.Shutdown(ctx) }()
-	if err := errors.Join(s.relay.Shutdown(ctx), <-others); err != nil {
-		s.log.Warn("clients cut off that did not close within --shutdown-timeout", "timeout", s.grace)
-	}
-	s.log.Info("stopped")
-}
-
 // connections is how many clients there are.
-func (s *Server) connections() int { return s.hub.Stats().Connections + s.relay.Stats().Connections }
+func (s *Server) connections() int {
+	return s.hub.Server().Stats().Connections + s.relay.Server().Stats().Connections
+}
 
 // version is the version of the program, as the toolchain notes it.
 func version() string {
@@ -92,8 +127,21 @@ func version() string {
 	return "(devel)"
 }
 
-func healthz(w http.ResponseWriter, _ *http.Request) {
+// healthz says that the process lives.
+func healthz(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }
+
+// readyz says whether new clients are welcome.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if s.desk.Draining() {
+		plain(w, http.StatusServiceUnavailable, "draining\n")
+		return
+	}
+	plain(w, http.StatusOK, "ready\n")
+}
+
+func plain(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, "ok\n") // the client has gone; nobody is left to be told
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, line) // the client has gone; nobody is left to be told
 }

@@ -180,7 +180,7 @@ func TestShutdown(t *testing.T) {
 // TestShutdownIsBounded holds that neither a client that takes nothing nor half a request delays the end past the timeout.
 func TestShutdownIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, "--shutdown-timeout=2s")
+		r := start(t, "--drain=2s")
 		stalled, other := r.dial("/rooms/a"), r.dial("/rooms/a")
 		stalled.Stall()
 		for range 2 { // the client takes one of them: it was waiting for it
@@ -196,7 +196,7 @@ func TestShutdownIsBounded(t *testing.T) {
 			t.Errorf("Run = %v, want nil", err)
 		}
 		if waited := time.Since(begin); waited != 2*time.Second {
-			t.Errorf("the shutdown took %v, want the 2s of --shutdown-timeout", waited)
+			t.Errorf("the shutdown took %v, want the 2s of --drain", waited)
 		}
 	})
 }

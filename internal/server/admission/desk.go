@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
@@ -32,7 +30,7 @@ type Desk struct {
 	gate     *auth.Authority
 	log      *slog.Logger
 	limits   atomic.Pointer[Limits]
-	accepts  *rate.Limiter // changed by SetLimits
+	accepts  atomic.Pointer[Bucket] // by Limits.AcceptRate
 	draining atomic.Bool
 	refused  refusals
 
@@ -43,7 +41,7 @@ type Desk struct {
 
 // New returns a desk that asks gate about tokens.
 func New(gate *auth.Authority, limits Limits, log *slog.Logger) *Desk {
-	d := &Desk{gate: gate, log: log, accepts: rate.NewLimiter(rate.Inf, 0), addresses: map[netip.Addr]int{}, users: map[string]*account{}}
+	d := &Desk{gate: gate, log: log, addresses: map[netip.Addr]int{}, users: map[string]*account{}}
 	d.SetLimits(limits)
 	return d
 }
@@ -51,7 +49,8 @@ func New(gate *auth.Authority, limits Limits, log *slog.Logger) *Desk {
 // SetLimits changes the limits for what comes from now on. Who is connected stays.
 func (d *Desk) SetLimits(limits Limits) {
 	d.limits.Store(&limits)
-	setRate(d.accepts, limits.AcceptRate)
+	accepts := NewBucket(limits.AcceptRate, limits.AcceptRate)
+	d.accepts.Store(&accepts)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, a := range d.users {
@@ -61,6 +60,9 @@ func (d *Desk) SetLimits(limits Limits) {
 
 // Drain lets nobody in any more.
 func (d *Desk) Drain() { d.draining.Store(true) }
+
+// Draining reports whether Drain has been called.
+func (d *Desk) Draining() bool { return d.draining.Load() }
 
 // TokenRequired reports whether clients have to show a token.
 func (d *Desk) TokenRequired() bool { return d.gate.Required() }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // retrySpread is how many seconds those who are sent away are told to wait, at most, each another number: they are not to come back together.
@@ -25,7 +26,7 @@ func (d *Desk) Guard(next http.Handler) http.Handler {
 		case d.full(limits.addressOf(r), limits.ConnsPerAddress):
 			d.sendAway(w, TooManyAddress, http.StatusTooManyRequests, "there are "+strconv.Itoa(limits.ConnsPerAddress)+
 				" connections from this address, the most it may have; close one, or connect again later")
-		case !d.accepts.Allow():
+		case d.accepts.Load().Take(1, time.Now()) > 0:
 			d.sendAway(w, TooFast, http.StatusServiceUnavailable, "too many clients connect at once; connect again later")
 		default:
 			next.ServeHTTP(w, r)

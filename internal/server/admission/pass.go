@@ -121,7 +121,9 @@ func (p *Pass) Release() {
 }
 
 // Allows reports whether an action is allowed in a room.
-func (p *Pass) Allows(a auth.Action, room string) bool { return p == nil || p.grant.Load().Allows(a, room) }
+func (p *Pass) Allows(a auth.Action, room string) bool {
+	return p == nil || p.grant.Load().Allows(a, room)
+}
 
 // MayDirect reports whether direct messages may be sent.
 func (p *Pass) MayDirect() bool { return p == nil || p.grant.Load().Direct }

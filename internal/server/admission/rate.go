@@ -6,16 +6,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// setRate lets a limiter pass so many per second, and as many at once; 0 is no limit.
-func setRate(l *rate.Limiter, perSecond int) {
-	if perSecond == 0 {
-		l.SetLimit(rate.Inf)
-		return
-	}
-	l.SetLimit(rate.Limit(perSecond))
-	l.SetBurst(perSecond)
-}
-
 // Bucket says how fast somebody may do something. The zero value has no limit. It may be used from several goroutines.
 type Bucket struct{ limiter *rate.Limiter }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/server/pattern"
+	"github.com/roomcast/roomcast/internal/pattern"
 )
 
 // Action is something a token may allow in a room.

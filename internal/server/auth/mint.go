@@ -20,6 +20,7 @@ import (
 type MintConfig struct {
 	User    string              // sub
 	Rooms   map[string][]string // pattern → names of actions; none: no room at all
+	Direct  bool                // direct, if set
 	Expires time.Time           // exp; seconds are what counts
 
 	Issuer   string // iss, if any
@@ -51,6 +52,9 @@ func Mint(c MintConfig) (string, error) {
 	body := jwt.MapClaims{"sub": c.User, "iat": time.Now().Unix(), "exp": c.Expires.Unix(), "jti": rand.Text()}
 	if len(c.Rooms) > 0 {
 		body["rooms"] = c.Rooms
+	}
+	if c.Direct {
+		body["direct"] = true
 	}
 	if c.Issuer != "" {
 		body["iss"] = c.Issuer

@@ -3,7 +3,6 @@ package hub
 import (
 	"errors"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/roomcast/roomcast"
@@ -33,7 +32,11 @@ func (h *Hub) Publish(room string, p Post) (roomcast.Receipt, error) {
 		}
 	}
 	event := protocol.AppendMessage(nil, room, p.sender(), p.Payload)
-	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{{Data: event}}, Except: except})
+	key := p.Key
+	if key == "" {
+		key = p.User
+	}
+	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{{Data: event}}, Except: except, Key: key})
 }
 
 // PublishTo sends a direct message to the clients that t means, and counts them likewise. found is false if there are none.
@@ -57,17 +60,23 @@ type Room struct {
 	Members int
 }
 
-// Rooms returns the rooms whose names match, in the order of their bytes, from the first behind after on: limit of them at most.
-// more is whether others follow.
-func (h *Hub) Rooms(match func(name string) bool, after string, limit int) (page []Room, more bool) {
+// CheckRoom reports why a name is none that a room can have: roomcast.ErrRoomName.
+func (h *Hub) CheckRoom(name string) error { return h.rooms.CheckRoom(name) }
+
+// Rooms returns the rooms whose names match, in the order of their bytes, from the first behind after on: limit of them at most. next is
+// behind which others follow, empty if none do.
+func (h *Hub) Rooms(match func(name string) bool, after string, limit int) (page []Room, next string) {
 	names := slices.DeleteFunc(h.rooms.Rooms(), func(name string) bool { return name <= after || !match(name) })
-	names, more = pageOf(names, strings.Compare, limit)
+	names, more := pageOf(names, strings.Compare, limit)
 	for _, name := range names {
 		if n := len(h.rooms.Members(name)); n > 0 { // else its last one has just gone
 			page = append(page, Room{name, n})
 		}
 	}
-	return page, more
+	if more {
+		next = names[len(names)-1]
+	}
+	return page, next
 }
 
 // Client is one connection, as the backend sees it.
@@ -76,45 +85,58 @@ type Client struct {
 	Session    string
 	User       string // empty if nobody is authenticated
 	Address    string // the client's host:port
-	Rooms      []string
 }
 
 func (c *client) describe() Client {
-	rooms := c.conn.Rooms()
-	sort.Strings(rooms)
-	return Client{Connection: c.id, Session: c.session, User: c.user, Address: c.conn.RemoteAddr(), Rooms: rooms}
+	return Client{Connection: c.id, Session: c.session, User: c.user, Address: c.conn.RemoteAddr()}
 }
 
-// Members returns the clients in a room in the order of their connections, from the first behind after on: limit of them at most. more is
-// whether others follow, and total how many there are in all.
-func (h *Hub) Members(room, after string, limit int) (page []Client, more bool, total int) {
+// Client returns one client and the names of the rooms it is in, in the order of their bytes. found is false if there is none.
+func (h *Hub) Client(connection string) (_ Client, rooms []string, found bool) {
+	clients := h.clients.find(Target{Connection: connection})
+	if len(clients) == 0 {
+		return Client{}, nil, false
+	}
+	rooms = clients[0].conn.Rooms()
+	slices.Sort(rooms)
+	return clients[0].describe(), rooms, true
+}
+
+// Members returns the clients in a room in the order of their connections, from the first behind after on: limit of them at most. next is
+// behind which others follow, empty if none do, and total how many there are in all.
+func (h *Hub) Members(room, after string, limit int) (page []Client, next string, total int) {
 	var clients []*client
 	for _, conn := range h.rooms.Members(room) {
 		if c, ok := conn.Value().(*client); ok {
 			clients = append(clients, c)
 		}
 	}
-	page, more = describe(clients, after, limit)
-	return page, more, len(clients)
+	total = len(clients)
+	page, next = describe(clients, after, limit)
+	return page, next, total
 }
 
 // Clients returns the clients that t means, or all if it is empty, in the same way.
-func (h *Hub) Clients(t Target, after string, limit int) (page []Client, more bool, total int) {
+func (h *Hub) Clients(t Target, after string, limit int) (page []Client, next string, total int) {
 	clients := h.clients.find(t)
 	if t == (Target{}) {
 		clients = h.clients.all()
 	}
-	page, more = describe(clients, after, limit)
-	return page, more, len(clients)
+	total = len(clients)
+	page, next = describe(clients, after, limit)
+	return page, next, total
 }
 
-func describe(clients []*client, after string, limit int) (page []Client, more bool) {
+func describe(clients []*client, after string, limit int) (page []Client, next string) {
 	clients = slices.DeleteFunc(clients, func(c *client) bool { return c.id <= after })
-	clients, more = pageOf(clients, func(a, b *client) int { return strings.Compare(a.id, b.id) }, limit)
+	clients, more := pageOf(clients, func(a, b *client) int { return strings.Compare(a.id, b.id) }, limit)
 	for _, c := range clients {
 		page = append(page, c.describe())
 	}
-	return page, more
+	if more {
+		next = clients[len(clients)-1].id
+	}
+	return page, next
 }
 
 // pageOf returns the first of all in their order, and whether there are others. It changes the order of all.

@@ -11,17 +11,22 @@ type batch struct {
 	client   *client
 	room     string
 	echo     bool
+	key      string
 	messages []roomcast.Message
 	acks     [][]byte // ids
 }
 
 // add takes a send that may be done.
 func (b *batch) add(r protocol.Request) {
-	if len(b.messages) > 0 && (b.room != r.Room || b.echo != r.Echo) {
+	if len(b.messages) > 0 && (b.room != r.Room || b.echo != r.Echo || b.key != r.Key) {
 		b.flush()
 	}
-	b.room, b.echo = r.Room, r.Echo
-	b.messages = append(b.messages, roomcast.Message{Data: protocol.AppendMessage(nil, r.Room, b.client.sender(), r.Payload)})
+	b.room, b.echo, b.key = r.Room, r.Echo, r.Key
+	sender := b.client.sender()
+	if r.As != "" {
+		sender = protocol.Sender{User: r.As}
+	}
+	b.messages = append(b.messages, roomcast.Message{Data: protocol.AppendMessage(nil, r.Room, sender, r.Payload)})
 	if r.ID != nil {
 		b.acks = append(b.acks, r.ID)
 	}
@@ -32,7 +37,10 @@ func (b *batch) flush() {
 	if len(b.messages) == 0 {
 		return
 	}
-	p := roomcast.Publication{Messages: b.messages}
+	p := roomcast.Publication{Messages: b.messages, Key: b.key}
+	if p.Key == "" {
+		p.Key = b.client.id
+	}
 	if !b.echo {
 		p.Except = []*roomcast.Conn{b.client.conn}
 	}

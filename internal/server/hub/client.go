@@ -1,12 +1,16 @@
 package hub
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
@@ -16,7 +20,16 @@ type client struct {
 	conn    *roomcast.Conn
 	id      string // of the connection
 	session string // others do not see it
-	user    string // "" if nobody is authenticated
+	leave   func() // its address's count
+
+	// Owned by the callbacks of the connection, which never overlap.
+	admitted bool
+	deadline *time.Timer // to show a token; nil if none is awaited
+	pace     pace
+
+	// Set when it is admitted, before others can find it.
+	pass *admission.Pass
+	user string // "" if there are no tokens
 
 	ended atomic.Bool // the hub has closed the connection: what else has come from it counts for nothing
 
@@ -27,29 +40,92 @@ type client struct {
 
 // connect is roomcast's Connect callback: whoever is let in has hello before the upgrade's answer is seen (G11).
 func (h *Hub) connect(conn *roomcast.Conn, r *http.Request) error {
-	c := &client{hub: h, conn: conn, id: conn.ID(), session: rand.Text()}
+	c := &client{hub: h, conn: conn, id: conn.ID(), session: rand.Text(), leave: h.desk.Enter(r)}
 	conn.SetValue(c)
-	h.clients.add(c)
-	c.say(protocol.AppendHello(nil, c.hello()))
+	if !h.desk.TokenRequired() {
+		c.admit(nil)
+		return nil
+	}
+	token, found := auth.TokenOf(r)
+	if !found {
+		c.deadline = time.AfterFunc(h.config.TokenTimeout, func() {
+			h.desk.Refuse(admission.TokenMissing)
+			c.end(protocol.CloseUnauthorized, "no valid token came in time")
+		})
+		return nil
+	}
+	if refusal := c.show(r.Context(), token); refusal != nil {
+		c.end(refusal.Close, refusal.Message)
+	}
 	return nil
 }
 
 // close is roomcast's Close callback.
 func (h *Hub) close(conn *roomcast.Conn, _ int, _ string) {
-	if c, ok := conn.Value().(*client); ok {
+	c, ok := conn.Value().(*client)
+	if !ok {
+		return // Connect panicked
+	}
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+	if c.admitted {
 		h.clients.remove(c)
 	}
+	c.pass.Release()
+	c.leave()
+}
+
+// show lets the client in with a token, or takes a fresh one of the same user.
+func (c *client) show(ctx context.Context, token string) *admission.Refusal {
+	grant, refusal := c.hub.desk.Check(ctx, token, c.conn.RemoteAddr())
+	if refusal != nil {
+		return refusal
+	}
+	if c.admitted {
+		refusal = c.pass.Renew(grant)
+		if refusal == nil {
+			c.leaveForbidden()
+		}
+		return refusal
+	}
+	pass, refusal := c.hub.desk.Admit(grant, c.end)
+	if refusal == nil {
+		c.admit(pass)
+	}
+	return refusal
+}
+
+// admit greets the client. From now on others can find it.
+func (c *client) admit(pass *admission.Pass) {
+	if c.deadline != nil {
+		c.deadline.Stop()
+		c.deadline = nil
+	}
+	c.admitted, c.pass, c.user = true, pass, pass.User()
+	c.pace = newPace(*c.hub.limits.Load(), c.hub.config.Rooms.MaxRoomsPerConn)
+	c.hub.clients.add(c)
+	c.say(protocol.AppendHello(nil, c.hello()))
 }
 
 func (c *client) hello() protocol.Hello {
-	o := c.hub.options
+	o, l := c.hub.config.Rooms, c.hub.limits.Load()
 	return protocol.Hello{
-		Server: c.hub.server, Connection: c.id, Session: c.session, User: c.user,
+		Server: c.hub.config.Version, Connection: c.id, Session: c.session, User: c.user, TokenTTL: c.ttl(),
 		Limits: protocol.Limits{
 			MessageBytes: o.MaxMessageBytes, Rooms: o.MaxRoomsPerConn, RoomNameBytes: o.MaxRoomNameBytes,
+			MessagesPerSecond: l.MessageRate, BytesPerSecond: l.ByteRate, JoinsPerSecond: l.JoinRate,
 			PingInterval: max(0, o.PingInterval),
 		},
 	}
+}
+
+// ttl is how long the token is good for; 0 is for ever, and a token that ends this instant has a nanosecond.
+func (c *client) ttl() time.Duration {
+	if expires := c.pass.Expires(); !expires.IsZero() {
+		return max(1, time.Until(expires))
+	}
+	return 0
 }
 
 // sender is how others see the client.
@@ -97,4 +173,13 @@ func (c *client) in(room string) bool {
 	defer c.mu.Unlock()
 	_, in := c.joined[room]
 	return in
+}
+
+// leaveForbidden takes the client out of the rooms that its token does not allow any more.
+func (c *client) leaveForbidden() {
+	for _, room := range c.conn.Rooms() {
+		if !c.pass.Allows(auth.Join, room) && c.exit(room) {
+			c.say(protocol.AppendLeft(nil, room, "the token does not allow it any more"))
+		}
+	}
 }

@@ -1,10 +1,12 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
@@ -43,15 +45,22 @@ func (c *client) handle(b *batch, m roomcast.Message) {
 		c.say(protocol.AppendError(nil, fault.Error))
 		return
 	}
+	if !c.admitted && r.Type != protocol.Token {
+		c.refuse(r, refuse(protocol.Unauthorized, "this server wants a token first: {\"type\":\"token\",\"token\":\"…\"}"))
+		return
+	}
+	if c.throttle(b, r, len(m.Data)) {
+		return
+	}
 	if r.Type == protocol.Send {
-		if refused := c.maySend(r); refused == nil {
+		refused := c.maySend(r)
+		if refused == nil {
 			b.add(r)
 			return
-		} else {
-			b.flush()
-			c.refuse(r, refused)
-			return
 		}
+		b.flush()
+		c.refuse(r, refused)
+		return
 	}
 	b.flush()
 	answer, refused := c.do(r)
@@ -87,6 +96,8 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 		refused = c.direct(r)
 	case protocol.List:
 		return c.members(r)
+	case protocol.Token:
+		return c.token(r)
 	case protocol.Ping:
 		return protocol.AppendPong(nil, r.ID), nil
 	}
@@ -95,13 +106,19 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 
 // join makes the client a member.
 func (c *client) join(room string) *refusal {
+	if err := c.hub.rooms.CheckRoom(room); err != nil { // before the token is asked about it: the remedy is another one
+		return refuse(protocol.BadRoom, "%v", err)
+	}
+	if !c.pass.Allows(auth.Join, room) {
+		return refuse(protocol.Forbidden, "the token does not allow to join this room")
+	}
 	switch _, err := c.enter(room); {
 	case err == nil, errors.Is(err, roomcast.ErrClosed): // nobody reads the answer
 		return nil
 	case errors.Is(err, roomcast.ErrTooManyRooms):
-		return refuse(protocol.TooManyRooms, "this connection is in %d rooms, the most it may be in; leave one first", c.hub.options.MaxRoomsPerConn)
+		return refuse(protocol.TooManyRooms, "this connection is in %d rooms, the most it may be in; leave one first", c.hub.config.Rooms.MaxRoomsPerConn)
 	default:
-		return refuse(protocol.BadRoom, "%v", c.hub.rooms.CheckRoom(room))
+		return refuse(protocol.Internal, "%v", err)
 	}
 }
 
@@ -110,11 +127,34 @@ func (c *client) maySend(r protocol.Request) *refusal {
 	if !c.in(r.Room) {
 		return refuse(protocol.NotJoined, "not in this room; join it first")
 	}
+	if !c.pass.Allows(auth.Send, r.Room) {
+		return refuse(protocol.Forbidden, "the token does not allow to send to this room")
+	}
+	if r.As != "" && r.As != c.user && (c.pass == nil || !c.pass.Allows(auth.PublishAs, r.Room)) {
+		return refuse(protocol.Forbidden, "nothing allows to send as %q here; leave out \"as\"", r.As)
+	}
 	return nil
+}
+
+// token takes a token: the first one, whose ack comes after hello, or a fresh one.
+func (c *client) token(r protocol.Request) (answer []byte, _ *refusal) {
+	if !c.hub.desk.TokenRequired() {
+		return protocol.AppendAck(nil, r.ID, 0), nil
+	}
+	if c.admitted && c.pass == nil {
+		return nil, refuse(protocol.Forbidden, "this connection is from before the server asked for tokens; connect anew")
+	}
+	if refused := c.show(context.Background(), r.Token); refused != nil {
+		return nil, refuse(refused.Code, "%s", refused.Message)
+	}
+	return protocol.AppendAck(nil, r.ID, c.ttl()), nil
 }
 
 // direct sends to one connection, or to all of a user.
 func (c *client) direct(r protocol.Request) *refusal {
+	if !c.pass.MayDirect() {
+		return refuse(protocol.Forbidden, "the token does not allow direct messages")
+	}
 	to := c.hub.clients.find(Target{Connection: r.To.Connection, User: r.To.User})
 	if len(to) == 0 {
 		return refuse(protocol.NotFound, "nobody is connected as %q", r.To.Connection+r.To.User)
@@ -128,6 +168,12 @@ func (c *client) direct(r protocol.Request) *refusal {
 
 // members tells who is in the room.
 func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
+	if err := c.hub.rooms.CheckRoom(r.Room); err != nil {
+		return nil, refuse(protocol.BadRoom, "%v", err)
+	}
+	if !c.pass.Allows(auth.Presence, r.Room) {
+		return nil, refuse(protocol.Forbidden, "the token does not allow to see who is in this room")
+	}
 	conns := c.hub.rooms.Members(r.Room)
 	listed := make([]protocol.Sender, 0, min(len(conns), mostMembers))
 	for _, conn := range conns {

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"regexp"
 	"time"
+
+	js "github.com/roomcast/roomcast/client/js"
 )
 
 //go:embed page.html page.css page.js address.js link.js log.js people.js
@@ -42,7 +44,8 @@ type handler struct {
 	assets map[string]asset // by request path; never changed after Handler
 }
 
-// Handler serves the page at exactly "/" and its assets below "/page/", and answers 404 to every other path.
+// Handler serves the page at exactly "/" and its assets below "/page/", the client for JavaScript at /roomcast.js, and answers 404 to every
+// other path.
 // Answers are revalidated by ETag, so a new binary shows its new page at once and an old one costs a 304.
 func Handler() http.Handler {
 	h := &handler{assets: make(map[string]asset, len(paths))}
@@ -51,10 +54,15 @@ func Handler() http.Handler {
 		if err != nil {
 			panic("page: " + err.Error()) // the embed directive and paths disagree: a mistake in this file
 		}
-		sum := sha256.Sum256(body)
-		h.assets[path] = asset{contentType: p.contentType, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, body: body}
+		h.assets[path] = newAsset(p.contentType, body)
 	}
+	h.assets["/roomcast.js"] = newAsset(script, js.Source)
 	return h
+}
+
+func newAsset(contentType string, body []byte) asset {
+	sum := sha256.Sum256(body)
+	return asset{contentType: contentType, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, body: body}
 }
 
 // ServeHTTP answers GET and HEAD for the known paths.

@@ -1,20 +1,35 @@
 package relay
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/roomcast/roomcast"
 	"go.uber.org/goleak"
+
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/auth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// newRelay is a relay that lets everybody in.
+func newRelay(t *testing.T) *Relay {
+	log := slog.New(slog.DiscardHandler)
+	gate, err := auth.New(t.Context(), auth.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gate.Close)
+	return New(roomcast.Options{}, admission.New(gate, admission.Limits{}, log))
+}
+
 // TestInvalidNames holds that a bad name is answered in HTTP, in one line that says what is wrong, and that nothing is upgraded.
 func TestInvalidNames(t *testing.T) {
-	relay := New(roomcast.Options{})
+	relay := newRelay(t)
 	for name, want := range map[string]string{
 		"":                       "empty",
 		"\xff":                   "UTF-8",
@@ -31,7 +46,7 @@ func TestInvalidNames(t *testing.T) {
 			t.Errorf("room %q: %d %q, want 400 and one line with %q", name, w.Code, body, want)
 		}
 	}
-	if n := relay.Stats().Accepted; n != 0 {
+	if n := relay.Server().Stats().Accepted; n != 0 {
 		t.Errorf("%d connections accepted, want none", n)
 	}
 }
@@ -41,7 +56,7 @@ func TestNoUpgrade(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.SetPathValue("room", "lobby")
 	w := httptest.NewRecorder()
-	New(roomcast.Options{}).ServeHTTP(w, r)
+	newRelay(t).ServeHTTP(w, r)
 	if w.Code != http.StatusUpgradeRequired || w.Header().Get("Sec-Websocket-Version") != "13" {
 		t.Errorf("%d, version %q; want 426 and 13", w.Code, w.Header().Get("Sec-Websocket-Version"))
 	}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const mostInBatch = 1000
+
+// Batch is several publications.
+type Batch struct {
+	Publications publications `json:"publications" nullable:"false" minItems:"1" maxItems:"1000" doc:"They are done in this order. One that cannot be done does not keep the others from it."`
+}
+
+type publications []Publication
+
+// UnmarshalJSON reads one by one, so that each has errors of its own, and stops where there are too many: a body of eight megabytes has room for
+// three million that are empty.
+func (p *publications) UnmarshalJSON(raw []byte) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return invalid("body.publications", nil, "it is not an array: send one of 1 to %d publications", mostInBatch)
+	}
+	for d.More() {
+		if len(*p) == mostInBatch {
+			return invalid("body.publications", nil, "there are more than %d: send the others in another batch", mostInBatch)
+		}
+		var one json.RawMessage
+		if err := d.Decode(&one); err != nil {
+			return err
+		}
+		var next Publication
+		next.fault = decode(one, place(len(*p)), &next)
+		*p = append(*p, next)
+	}
+	return nil
+}
+
+// place is where a publication stands in a batch.
+func place(i int) string { return fmt.Sprintf("body.publications[%d]", i) }
+
+// BatchResult is what came of one publication of a batch: a receipt or an error.
+type BatchResult struct {
+	*Receipt
+	Error *huma.ErrorModel `json:"error,omitempty" doc:"Why it was not done; status is what it would have been answered with alone."`
+}
+
+// BatchReceipt is what came of a batch.
+type BatchReceipt struct {
+	Results []BatchResult `json:"results" nullable:"false" doc:"One for each publication, in the same order."`
+	Errors  int           `json:"errors" doc:"How many of them are errors."`
+}
+
+// batch does all publications of a batch.
+func (a *API) batch(ctx context.Context, b Batch) (BatchReceipt, error) {
+	if len(b.Publications) == 0 {
+		return BatchReceipt{}, invalid("body.publications", nil, "it is empty: send 1 to %d publications", mostInBatch)
+	}
+	all := BatchReceipt{Results: make([]BatchResult, len(b.Publications))}
+	for i, p := range b.Publications {
+		r, err := a.publishOne(ctx, place(i), p)
+		if err == nil {
+			all.Results[i].Receipt = &r
+			continue
+		}
+		var fault *huma.ErrorModel
+		if !errors.As(err, &fault) {
+			return BatchReceipt{}, err
+		}
+		all.Results[i].Error = fault
+		all.Errors++
+	}
+	return all, nil
+}
+
+func (a *API) publishOne(ctx context.Context, where string, p Publication) (Receipt, error) {
+	named := 0
+	for _, name := range []string{p.To.Room, p.To.User, p.To.Connection} {
+		if name != "" {
+			named++
+		}
+	}
+	switch {
+	case p.fault != nil:
+		return Receipt{}, p.fault
+	case named != 1:
+		return Receipt{}, invalid(where+".to", nil, `it names %d of "room", "user" and "connection": name one`, named)
+	}
+	return a.publish(ctx, where, p)
+}
