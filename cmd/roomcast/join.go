@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -147,11 +148,11 @@ func (l *link) failure(endpoint string, err error) error {
 	var refused *client.RefusedError
 	var closed *client.ClosedError
 	var answered *client.HTTPError
-	const showToken = 3001
+	const unauthorized = 3001 // docs/protocol.md
 	switch {
 	case errors.As(err, &refused), errors.Is(err, client.ErrNoRooms):
 		return err
-	case errors.As(err, &closed) && closed.Code == showToken && l.Token == "", errors.As(err, &answered) && answered.Status == 401:
+	case errors.As(err, &closed) && closed.Code == unauthorized, errors.As(err, &answered) && answered.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%w; show a valid token with --token or ROOMCAST_TOKEN", err)
 	case errors.As(err, &closed):
 		return err

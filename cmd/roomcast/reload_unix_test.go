@@ -118,3 +118,43 @@ func TestJoinWait(t *testing.T) {
 		t.Errorf("code %d, stdout %q, stderr %q; want 0 and nothing", code, stdout, stderr)
 	}
 }
+
+// TestJoinToken holds that a token is shown, that one is asked for in words, and that a key that a reload takes away lets nobody in.
+func TestJoinToken(t *testing.T) {
+	const secret = "a secret of thirty-two bytes or more"
+	name := settingsFile(t, "token-secret: "+secret+"\ntoken-timeout: 10ms\n")
+	s := serve(t, nil, "--config", name)
+	mint := program(t, "token", "--user=ann", "--room=kitchen=join,send")
+	mint.Env = append(mint.Env, "ROOMCAST_TOKEN_SECRET="+secret)
+	token, err := mint.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(room, token string) (stdout, last string, code int) {
+		p := start(t, "join", room, "--url", "ws://"+s.addr, "--token", strings.TrimSpace(token))
+		_, _ = io.WriteString(p.stdin, "hello\n") // it may have ended
+		stdout, stderr, code := p.end()
+		lines := strings.SplitAfter(stderr, "\n")
+		return stdout, lines[max(0, len(lines)-2)], code
+	}
+	if stdout, last, code := join("kitchen", string(token)); code != 0 || stdout != "hello\n" {
+		t.Errorf("with a token: code %d, stdout %q, stderr %q", code, stdout, last)
+	}
+	if _, last, code := join("cellar", string(token)); code != 1 || !strings.HasSuffix(last, "(forbidden)\n") {
+		t.Errorf("another room: code %d, stderr %q", code, last)
+	}
+	const remedy = "; show a valid token with --token or ROOMCAST_TOKEN\n"
+	if _, last, code := join("kitchen", ""); code != 1 || !strings.HasSuffix(last, remedy) {
+		t.Errorf("without a token: code %d, stderr %q", code, last)
+	}
+	if err := os.WriteFile(name, []byte("token-secret: another "+secret+"\ntoken-timeout: 10ms\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	if line := s.read(s.stderr, "settings read again"); !strings.Contains(line, "changed=token-secret") || strings.Contains(line, secret) {
+		t.Errorf("log line %q, want the name of what has changed, and no secret", line)
+	}
+	if _, last, code := join("kitchen", string(token)); code != 1 || !strings.HasSuffix(last, remedy) {
+		t.Errorf("a token of the old key: code %d, stderr %q", code, last)
+	}
+}
