@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -150,7 +148,7 @@ func (s *Server) checkUpgrade(r *http.Request) *refusal {
 		return upgradeRequired(fmt.Sprintf("Sec-WebSocket-Version is %q; this server speaks 13", h["Sec-Websocket-Version"]))
 	case len(keys) != 1 || !isKey(keys[0]):
 		return refuse(http.StatusBadRequest, fmt.Sprintf("Sec-WebSocket-Key is %q; send one key, 16 random bytes in base64", keys))
-	case !s.originAllowed(r):
+	case !session.OriginAllowed(r, *s.origins.Load()):
 		return refuse(http.StatusForbidden, fmt.Sprintf("the origin %q may not connect to %q: it is not among the allowed origins of the server",
 			h.Get("Origin"), r.Host))
 	}
@@ -163,33 +161,13 @@ func isKey(key string) bool {
 	return err == nil && len(nonce) == 16
 }
 
-// originAllowed reports whether the request comes from no browser, from the host itself, or from an origin of
-// Options.AllowedOrigins (RFC 6455, section 10.2; RFC 6454).
-func (s *Server) originAllowed(r *http.Request) bool {
-	values := r.Header["Origin"]
-	if len(values) == 0 {
-		return true
+// SetAllowedOrigins replaces Options.AllowedOrigins: for every request that comes from now on. Who is connected stays.
+func (s *Server) SetAllowedOrigins(patterns []string) error {
+	if err := session.CheckOrigins(patterns); err != nil {
+		return fmt.Errorf("roomcast: AllowedOrigins has %w", err)
 	}
-	if len(values) > 1 {
-		return false
-	}
-	origin := strings.ToLower(values[0])
-	if u, err := url.Parse(origin); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	_, host, _ := strings.Cut(origin, "://")
-	return slices.ContainsFunc(s.opts.AllowedOrigins, func(pattern string) bool {
-		pattern = strings.ToLower(pattern)
-		subject := host
-		if pattern == "*" {
-			return true
-		}
-		if strings.Contains(pattern, "://") {
-			subject = origin
-		}
-		matched, _ := path.Match(pattern, subject) // Validate has checked the pattern
-		return matched
-	})
+	s.origins.Store(new(slices.Clone(patterns)))
+	return nil
 }
 
 // chooseSubprotocol returns the place, from 1, of the first of the client's subprotocols that the server speaks, or 0 (RFC 6455,

@@ -1,11 +1,9 @@
 package roomcast
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"path"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/session"
@@ -143,13 +141,8 @@ func (o Options) Validate() error {
 	if o.Compression > CompressionOn {
 		return fmt.Errorf("roomcast: Options.Compression is %d; set CompressionOff or CompressionOn", o.Compression)
 	}
-	for _, pattern := range o.AllowedOrigins {
-		if pattern == "" {
-			return errors.New(`roomcast: Options.AllowedOrigins has ""; leave it out, or write "*" for any origin`)
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("roomcast: Options.AllowedOrigins has %q: %w; see path.Match for the syntax", pattern, err)
-		}
+	if err := session.CheckOrigins(o.AllowedOrigins); err != nil {
+		return fmt.Errorf("roomcast: Options.AllowedOrigins has %w", err)
 	}
 	if len(o.Subprotocols) > math.MaxUint8 {
 		return fmt.Errorf("roomcast: Options.Subprotocols has %d names; list at most %d", len(o.Subprotocols), math.MaxUint8)

@@ -55,6 +55,7 @@ type Server struct {
 	rooms    *registry
 	loops    netloop.Loops
 	stats    counters
+	origins  atomic.Pointer[[]string] // that may connect; the slice never changes
 
 	mu        sync.Mutex // never held together with another lock
 	conns     wheel      // all connections that are not forgotten
@@ -72,7 +73,7 @@ func New(h Handler, o Options) *Server {
 	if h.Relay && (h.Message != nil || h.Messages != nil) || h.Message != nil && h.Messages != nil {
 		panic("roomcast: a message can go one way only; set one of Handler.Message, Handler.Messages and Handler.Relay")
 	}
-	return &Server{
+	s := &Server{
 		handler:  h,
 		opts:     o.withDefaults(),
 		loops:    netloop.Loops{Coalesce: o.Coalesce},
@@ -80,6 +81,8 @@ func New(h Handler, o Options) *Server {
 		rooms:    newRegistry(),
 		drained:  make(chan struct{}),
 	}
+	s.origins.Store(new(slices.Clone(o.AllowedOrigins)))
+	return s
 }
 
 // CheckRoom reports what is wrong with the name of a room, as an ErrRoomName: it has 1 to Options.MaxRoomNameBytes bytes of valid
