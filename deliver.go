@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/roomcast/roomcast/internal/netloop"
 	"github.com/roomcast/roomcast/internal/session"
 )
 
@@ -148,7 +149,7 @@ func (s *Server) encodeSome(messages []Message) (f *frame, rest []Message) {
 
 // atOnce is how many bytes of messages are delivered at once, at most, unless a single one is larger. Larger ones would be no faster, and
 // what fits into an outbox one by one is not to overflow it together.
-func (s *Server) atOnce() int { return min(directSize, s.opts.OutboxBytes) }
+func (s *Server) atOnce() int { return min(netloop.DirectSize, s.opts.OutboxBytes) }
 
 // deliver is the one way of a message into a room, which is nil if there is none of its name.
 func (s *Server) deliver(r *room, f *frame, except ...*Conn) Receipt {

@@ -49,14 +49,16 @@
 //   - The mailbox of a connection has one while something waits in it. It runs the callbacks Message and Close. Connect runs in the
 //     goroutine that called ServeHTTP, before there are others.
 //   - The server has none of its own. The heartbeat is a timer that runs while there are connections. Serve and its like run in the
-//     goroutine that called them, and start one for each request that they answer.
+//     goroutine that called them, and start one for each request that they answer. Where there are event loops, Serve has a door
+//     (internal/door): it accepts in the goroutine of the caller, its http.Server in one of the door's, and a goroutine that has
+//     answered an upgrade request waits a second for another one.
 //
 // Shutdown waits for all of them.
 //
 // # Locks
 //
 // There is one order: shard.mu (the registry of rooms, sharded by name), then room.mu, then Conn.mu. Server.mu guards the set of
-// connections; it, and the two of a door (its visitors, and a visitor's answer), are never held together with another. None is held across a socket write or a callback. The turn of an event loop is
-// a lock too: it comes before all of these, and what is asked of a connection's link is noted without it, so nobody who holds one of
-// the others waits for a turn.
+// connections; it, and the two of a door (its visitors, and a visitor's answer; internal/door), are never held together with
+// another. None is held across a socket write or a callback. The turn of an event loop is a lock too: it comes before all of these,
+// and what is asked of a connection's link is noted without it, so nobody who holds one of the others waits for a turn.
 package roomcast

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/session"
 )
 
@@ -52,12 +53,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // takeOver makes the connection behind w that of c, and returns what has been read from it beyond the request.
 func (c *Conn) takeOver(w http.ResponseWriter) (head []byte, err error) {
-	if a, ok := unwrap(w).(*answer); ok {
-		c.link = a.visitor.link
-		a.visitor.link.Hand(c)
-		a.taken = true
-		a.visitor.settle(a.visitor.leave)
-		return a.visitor.rest, nil
+	if link, rest, ok := door.Take(w, c); ok {
+		c.link = link
+		return rest, nil
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -67,17 +65,6 @@ func (c *Conn) takeOver(w http.ResponseWriter) (head []byte, err error) {
 	head = make([]byte, rw.Reader.Buffered())
 	_, _ = io.ReadFull(rw.Reader, head) // from memory: it cannot fail
 	return head, nil
-}
-
-// unwrap returns the ResponseWriter inside those of middleware, as http.ResponseController finds it.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		w = inner.Unwrap()
-	}
 }
 
 // connect runs the Connect callback. It counts as the connection's actor, since nothing has been read yet.

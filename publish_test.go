@@ -71,7 +71,10 @@ func TestG7_PublishToTheSlow(t *testing.T) {
 		h := newHub(t, roomcast.Options{OutboxBytes: 1000}, nil)
 		h.dial("a")
 		slow, _ := h.dial("a")
+		synctest.Wait()
 		slow.Stall()
+		h.Broadcast("a", roomcast.Text("the last that is read"))
+		synctest.Wait()
 		var ten []roomcast.Message
 		for range 10 {
 			ten = append(ten, roomcast.Binary(make([]byte, 80)))

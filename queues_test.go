@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/roomcast/roomcast/internal/netloop"
 )
 
 // An outbox is, for whatever sizes of frames, of scratch buffers and of partial writes, the bytes of its frames in order.
@@ -29,7 +31,8 @@ func TestOutboxModel(t *testing.T) {
 		}
 		for i := range rapid.IntRange(1, 300).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "add") {
-				size := rapid.SampledFrom([]int{1, 2, 130, pieceSize - 1, pieceSize, directSize - 1, directSize, 3 * directSize}).Draw(t, "size")
+				size := rapid.SampledFrom([]int{1, 2, 130, 1<<10 - 1, 1 << 10,
+					netloop.DirectSize - 1, netloop.DirectSize, 3 * netloop.DirectSize}).Draw(t, "size")
 				f := &frame{bytes: bytes.Repeat([]byte{byte(i)}, size)}
 				want = append(want, f.bytes...)
 				if wake := o.add(f); wake == awake {
