@@ -28,6 +28,7 @@ type fake struct {
 	// It speaks roomcast.v1, with the connections c0, c1 and so on.
 	protocol bool
 	// With the protocol: what is sent right after the upgrade, and what answers a join; nil means hello, and an ack.
+	// The connection c? is that of the client.
 	hello, ack [][]byte
 
 	mu      sync.Mutex
@@ -141,7 +142,7 @@ func (m *fakeMember) say(frames [][]byte, format string, args ...any) {
 		frames = [][]byte{ws.MustCompileFrame(ws.NewTextFrame(fmt.Appendf(nil, format, args...)))}
 	}
 	for _, frame := range frames {
-		m.push(frame)
+		m.push(bytes.ReplaceAll(frame, []byte("c?"), []byte(m.id)))
 	}
 }
 

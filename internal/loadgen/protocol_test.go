@@ -89,7 +89,7 @@ func TestProtocolFaults(t *testing.T) {
 func TestEnter(t *testing.T) {
 	ping := ws.MustCompileFrame(ws.NewPingFrame([]byte("x")))
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{t: t, protocol: true, hello: [][]byte{ping, text(`{"type":"hello","connection":"c0"}`), ping}}
+		f := &fake{t: t, protocol: true, hello: [][]byte{ping, text(`{"type":"hello","connection":"c?"}`), ping}}
 		r := f.run(t.Context(), func(c *Config) { c.Protocol, c.Conns = true, 2 })
 		expectFaults(t, r, Faults{})
 		for i := range 2 {
