@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
 	"github.com/roomcast/roomcast/internal/session"
@@ -43,6 +44,9 @@ type Conn struct {
 	in          mailbox
 	memberships []membership
 	value       any
+
+	since          time.Duration // when it was upgraded, after counters.start
+	received, sent uint64        // bytes, guarded by mu
 }
 
 // ID returns a string that no other connection has, here or on another server.
@@ -50,6 +54,16 @@ func (c *Conn) ID() string { return c.srv.idPrefix + strconv.FormatUint(c.id, 36
 
 // RemoteAddr returns the client's network address, as in http.Request.
 func (c *Conn) RemoteAddr() string { return c.remoteAddr }
+
+// Since returns when the connection was upgraded.
+func (c *Conn) Since() time.Time { return c.srv.stats.start.Add(c.since) }
+
+// Traffic returns how many bytes have come from the client and have been written to it, frames and all, but not the upgrade.
+func (c *Conn) Traffic() (received, sent uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received, c.sent
+}
 
 // Path returns the decoded path of the upgrade request. The whole request is given to the Connect callback, and not kept: it would
 // be most of an idle connection's memory.

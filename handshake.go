@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/session"
@@ -32,6 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		remoteAddr:  r.RemoteAddr,
 		path:        strings.Clone(r.URL.Path),
 		subprotocol: s.chooseSubprotocol(r.Header),
+		since:       time.Since(s.stats.start),
 	}
 	c.reader.Deflate = extensions != "" // there is no other
 	c.out.writing = true                // nobody is woken before the link starts

@@ -83,7 +83,7 @@ type Options struct {
 	// Compression is whether messages are compressed for the clients that offer it. Zero means that they are not.
 	Compression Compression
 
-	// Logger is told of the end of each connection at Debug, of one that broke a rule or was too slow at Warn, and of a
+	// Logger is told of the end of each connection at Info, of one that broke a rule or was too slow at Warn, and of a
 	// panic in a callback at Error. Nil means silence.
 	Logger *slog.Logger
 }

@@ -2,6 +2,7 @@ package roomcast
 
 import (
 	"sync"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
 )
@@ -122,13 +123,17 @@ func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 	return g.Pieces()
 }
 
-// taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more; if not,
-// the writing is over.
-func (o *outbox) taken(n int) (more bool) {
+// taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more, and if not the
+// writing is over; how many frames have been sent with these bytes, and when the first of them was broadcast, if that is measured.
+func (o *outbox) taken(n int) (more bool, frames int, born time.Duration) {
+	if o.first != nil && n >= len(o.first.bytes)-int(o.sent) {
+		born = o.first.born
+	}
 	if o.rest != nil {
 		o.rest.lent = 0
 	}
 	if n == o.bytes && o.pings == 0 && (o.rest == nil || len(o.rest.notices) == 0) { // all of it: no need to look at each
+		frames = o.waiting()
 		o.first, o.sent, o.bytes = nil, 0, 0
 		if o.rest != nil {
 			o.rest.release()
@@ -142,11 +147,12 @@ func (o *outbox) taken(n int) (more bool) {
 		}
 		n -= k
 		if o.sent += uint32(k); int(o.sent) == len(o.first.bytes) {
+			frames++
 			o.next()
 		}
 	}
 	o.writing = o.first != nil || o.closed
-	return o.writing
+	return o.writing, frames, born
 }
 
 // next removes the first frame, which is sent.
@@ -196,7 +202,10 @@ func (c *Conn) Output(scratch []byte, pieces [][]byte) (out [][]byte, last bool)
 // Written is netloop.Peer: n bytes are on their way.
 func (c *Conn) Written(n int) (more bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.pulse.drained = c.pulse.drained || n > 0
-	return c.out.taken(n)
+	c.sent += uint64(n)
+	more, frames, born := c.out.taken(n)
+	c.mu.Unlock()
+	c.srv.stats.countWrite(frames, born)
+	return more
 }

@@ -14,7 +14,7 @@ func TestOutboxModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var o outbox
 		var want, got []byte
-		awake := false
+		awake, added, sent := false, 0, 0
 		scratch := make([]byte, rapid.SampledFrom([]int{1, 10, 64 << 10}).Draw(t, "scratch"))
 		pieces := make([][]byte, rapid.SampledFrom([]int{1, 2, 64}).Draw(t, "pieces"))
 		write := func() {
@@ -25,7 +25,8 @@ func TestOutboxModel(t *testing.T) {
 			}
 			n := rapid.IntRange(1, len(p)).Draw(t, "taken")
 			got = append(got, p[:n]...)
-			if awake = o.taken(n); awake != (o.bytes > 0) {
+			more, frames, _ := o.taken(n)
+			if awake, sent = more, sent+frames; awake != (o.bytes > 0) {
 				t.Fatalf("taken wants more to be asked for: %v, while %d bytes wait", awake, o.bytes)
 			}
 		}
@@ -35,6 +36,7 @@ func TestOutboxModel(t *testing.T) {
 					netloop.DirectSize - 1, netloop.DirectSize, 3 * netloop.DirectSize}).Draw(t, "size")
 				f := &frame{bytes: bytes.Repeat([]byte{byte(i)}, size)}
 				want = append(want, f.bytes...)
+				added++
 				if wake := o.add(f); wake == awake {
 					t.Fatalf("add asks to be woken: %v, while the writer is awake: %v", wake, awake)
 				}
@@ -51,6 +53,9 @@ func TestOutboxModel(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Fatal("what was written is not what was added")
+		}
+		if sent != added {
+			t.Fatalf("%d frames counted as sent, of %d", sent, added)
 		}
 		if o.waiting() != 0 || o.rest != nil || o.bytes != 0 {
 			t.Fatalf("an empty outbox keeps a queue, or counts %d bytes", o.bytes)

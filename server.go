@@ -84,6 +84,7 @@ func New(h Handler, o Options) *Server {
 		rooms:    newRegistry(),
 		drained:  make(chan struct{}),
 	}
+	s.stats.start = time.Now()
 	s.origins.Store(new(slices.Clone(o.AllowedOrigins)))
 	return s
 }
@@ -277,13 +278,14 @@ func (s *Server) forget(c *Conn) {
 
 // logEnd logs the end of a connection. It is called by the connection's actor, so that a slow log holds up nobody else.
 func (s *Server) logEnd(c *Conn) {
-	level := slog.LevelDebug
+	level := slog.LevelInfo
 	switch c.end.why {
 	case EndOutboxFull, EndPongTimeout, EndProtocol, EndInvalidUTF8, EndTooBig:
 		level = slog.LevelWarn
 	}
 	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, level) {
+		received, sent := c.Traffic()
 		s.opts.Logger.Log(ctx, level, "connection ended", "conn", c.ID(), "remote", c.remoteAddr, "why", c.end.why,
-			"code", c.end.code, "reason", c.end.reason)
+			"code", c.end.code, "reason", c.end.reason, "lasted", time.Since(c.Since()).Round(time.Millisecond), "received", received, "sent", sent)
 	}
 }

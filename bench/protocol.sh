@@ -36,7 +36,7 @@ trap 'stop; rm -rf "$work"' EXIT
 # start runs a fresh server and sets url.
 start() {
   : >"$work/out"
-  GOMAXPROCS=1 taskset -c 0 bin/roomcast serve --addr 127.0.0.1:0 --log-level error >"$work/out" &
+  GOMAXPROCS=1 taskset -c 0 bin/roomcast serve --addr 127.0.0.1:0 --log-level error --max-message-rate 0 --max-byte-rate 0 >"$work/out" &
   server=$!
   for _ in $(seq 100); do
     url=$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/out") && url=ws://$url && return
