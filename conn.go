@@ -22,12 +22,9 @@ type Conn struct {
 	path        string
 	subprotocol uint8 // counted from 1 in Options.Subprotocols; 0 is none
 
-	started    bool         // link.Start has been called; guarded by mu, like all from here to left
-	flushed    bool         // link has said Flushed
-	severed    bool         // cut has been called
-	peerClosed bool         // the client's Close frame has come
-	pulse      pulse        //
-	left       atomic.Int32 // what still uses the connection: its link and its callbacks
+	stage              // guarded by mu, like all from here to left
+	pulse pulse        //
+	left  atomic.Int32 // what still uses the connection: its link and its callbacks
 
 	// Owned by the goroutine of the link that reads, save reader.Deflate, which does not change.
 	reader session.Reader
@@ -45,8 +42,21 @@ type Conn struct {
 	memberships []membership
 	value       any
 
-	since          time.Duration // when it was upgraded, after counters.start
-	received, sent uint64        // bytes, guarded by mu
+	traffic
+}
+
+// stage is how far a connection has come.
+type stage struct {
+	started    bool // link.Start has been called
+	flushed    bool // link has said Flushed
+	severed    bool // cut has been called
+	peerClosed bool // the client's Close frame has come
+}
+
+// traffic is what a connection has to tell at its end.
+type traffic struct {
+	since          time.Duration // when it was upgraded, after counters.start; it does not change
+	received, sent uint64        // bytes; guarded by Conn.mu
 }
 
 // ID returns a string that no other connection has, here or on another server.

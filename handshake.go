@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		remoteAddr:  r.RemoteAddr,
 		path:        strings.Clone(r.URL.Path),
 		subprotocol: s.chooseSubprotocol(r.Header),
-		since:       time.Since(s.stats.start),
+		traffic:     traffic{since: time.Since(s.stats.start)},
 	}
 	c.reader.Deflate = extensions != "" // there is no other
 	c.out.writing = true                // nobody is woken before the link starts

@@ -18,6 +18,7 @@ import (
 	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
+	"github.com/roomcast/roomcast/internal/server/metrics"
 	"github.com/roomcast/roomcast/internal/server/page"
 	"github.com/roomcast/roomcast/internal/server/relay"
 )
@@ -87,6 +88,10 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/rooms/{room}", s.desk.Guard(s.relay))
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", s.api.Guarded(metrics.Handler(metrics.Source{
+		Version: version(), Refused: s.desk.Refused, Draining: s.desk.Draining,
+		Endpoints: map[string]*roomcast.Server{"ws": s.hub.Server(), "rooms": s.relay.Server()},
+	})))
 	mux.Handle("/", page.Handler())
 	return s.api.Over(mux)
 }
