@@ -43,7 +43,7 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 		TokenTimeout: cfg.TokenTimeout})
 	return &Server{
 		cfg: cfg, log: logger, gate: gate, desk: desk, hub: clients,
-		api:   api.New(clients, gate, api.Options{}, logger),
+		api:   api.New(clients, desk, gate, api.Options{}, logger),
 		relay: relay.New(cfg.Options(logger), desk),
 	}, nil
 }
