@@ -91,6 +91,10 @@ cross: need-go ## build and vet for the other systems and processors
 bench-core: build ## the 1,000-member room against the load generator in FANLOAD_DIR (Linux, 2 cores)
 	@bench/core.sh
 
+.PHONY: bench-http
+bench-http: build ## HTTP publishes per second, single and batch (Linux, 2 cores)
+	@$(GO) build -C bench -o bin/publish ./cmd/publish && bench/http.sh $(ARGS)
+
 .PHONY: bench-capi
 bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
 	@cd bench && $(GO) run ./cmd/boundary

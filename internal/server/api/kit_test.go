@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is an API and the hub it acts on.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	gate *auth.Authority
 	desk *admission.Desk
 	hub  *hub.Hub
@@ -37,12 +37,12 @@ type world struct {
 const secret = "a secret of the tests, 32 bytes+"
 
 // start makes a world without API keys, whose clients have tokens. The end of the test ends it.
-func start(t *testing.T, o roomcast.Options) *world {
+func start(t testing.TB, o roomcast.Options) *world {
 	t.Helper()
 	return startWith(t, o, auth.Config{Secrets: []string{secret}})
 }
 
-func startWith(t *testing.T, o roomcast.Options, c auth.Config) *world {
+func startWith(t testing.TB, o roomcast.Options, c auth.Config) *world {
 	t.Helper()
 	o.MaxMessageBytes, o.MaxRoomNameBytes = 1<<20, 255
 	silent := slog.New(slog.DiscardHandler)
@@ -99,7 +99,7 @@ func (w *world) do(method, path, body string) (status int, answer string) {
 	return read(w.t, w.serve(request(method, path, body)))
 }
 
-func read(t *testing.T, res *http.Response) (status int, answer string) {
+func read(t testing.TB, res *http.Response) (status int, answer string) {
 	t.Helper()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -143,7 +143,7 @@ func (w *world) refused(r *http.Request, status int, words ...string) {
 // member is a client of the hub.
 type member struct {
 	*roomcasttest.Client
-	t           *testing.T
+	t           testing.TB
 	id, session string
 }
 
