@@ -95,6 +95,10 @@ bench-core: build ## the 1,000-member room against the load generator in FANLOAD
 bench-protocol: build ## what the protocol costs: server CPU per delivery against the raw relay (Linux, 2 cores)
 	@bench/protocol.sh
 
+.PHONY: bench-http
+bench-http: build ## HTTP publishes per second, single and batch (Linux, 2 cores)
+	@$(GO) build -C bench -o bin/publish ./cmd/publish && bench/http.sh $(ARGS)
+
 .PHONY: bench-capi
 bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
 	@cd bench && $(GO) run ./cmd/boundary

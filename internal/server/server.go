@@ -48,7 +48,7 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 	options.Slow = func(room string) roomcast.Slow { return (*s.slow.Load())(room) }
 	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
 		TokenTimeout: cfg.TokenTimeout})
-	s.api = api.New(s.hub, gate, api.Options{}, logger)
+	s.api = api.New(s.hub, s.desk, gate, api.Options{}, logger)
 	s.relay = relay.New(options, s.desk)
 	return s, nil
 }
