@@ -31,6 +31,9 @@ var paths = map[string]struct{ file, contentType string }{
 
 const script = "text/javascript; charset=utf-8"
 
+// clientPath is where the client for JavaScript is.
+const clientPath = "/roomcast.js"
+
 const notFound = "not found: the page is at /, a room is at /rooms/{room}\n"
 
 // asset is one embedded file, ready to be served.
@@ -56,7 +59,7 @@ func Handler() http.Handler {
 		}
 		h.assets[path] = newAsset(p.contentType, body)
 	}
-	h.assets["/roomcast.js"] = newAsset(script, js.Source)
+	h.assets[clientPath] = newAsset(script, js.Source)
 	return h
 }
 
@@ -81,6 +84,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Allow", "GET, HEAD")
 		plain(w, http.StatusMethodNotAllowed, "method not allowed: the page answers GET and HEAD\n")
 		return
+	}
+	if r.URL.Path == clientPath {
+		header.Set("Access-Control-Allow-Origin", "*") // pages of other origins import it as a module
 	}
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache") // keep it, but ask whether it is still the same
