@@ -38,7 +38,8 @@ func TestPageInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runNode(t, "page.test.mjs", bin, pictures)
+	t.Run("what it does", func(t *testing.T) { runNode(t, "page.test.mjs", bin) })
+	t.Run("how it looks", func(t *testing.T) { runNode(t, "pagelook.test.mjs", bin, pictures) })
 }
 
 // missing skips the test, or fails it where everything must be there: in CI, and with ROOMCAST_E2E=required.

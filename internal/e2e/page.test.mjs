@@ -1,138 +1,28 @@
-// page.test.mjs: the page in a real browser, in several tabs, against running servers.
+// page.test.mjs: what the page does, in a real browser, in several tabs, with running servers.
 //
-//   node page.test.mjs path/to/roomcast [folder for screenshots]
+//   node page.test.mjs path/to/roomcast
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { after, afterEach, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { afterEach, test } from "node:test";
 import { WebSocket } from "ws";
 import { connect } from "../../client/js/roomcast.js";
-import { Binary } from "./binary.mjs";
-import { findChromium } from "./chromium.mjs";
+import { another, binary, expected, frames, freshTab, line, member, options, post, roster, said, say, SECRET, server, state } from "./tabs.mjs";
 
-/** @typedef {import("playwright-core").Page} Page @typedef {import("playwright-core").BrowserContextOptions} ContextOptions */
-
-const binary = process.argv[2] ?? "../../bin/roomcast";
-const pictures = process.argv[3];
-const options = { timeout: 60_000 };
-const SECRET = "a-secret-for-this-test-of-32-bytes-and-more";
-const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"];
-
-const server = new Binary(binary);
-/** @type {import("playwright-core").Browser} */
-let browser;
-/** @type {string[]} what pages complained about: must stay empty */
-let complaints = [];
 /** @type {import("../../client/js/roomcast.js").Client[]} */
 let programs = [];
-/** @type {Binary[]} */
-let others = [];
 
-before(async () => {
-  const executablePath = findChromium();
-  assert.ok(executablePath, 'no Chromium: run "make setup", or set CHROMIUM to a Chromium or Chrome');
-  await server.start();
-  browser = await chromium.launch({ executablePath, args: ARGS });
-}, options);
-
-after(async () => {
-  await browser?.close();
-  await server.stop();
-});
-
-afterEach(async () => {
+afterEach(() => {
   for (const p of programs) p.close();
-  for (const context of browser.contexts()) await context.close();
-  for (const o of others) await o.stop("SIGKILL");
-  const seen = complaints;
-  [programs, others, complaints] = [[], [], []];
-  assert.deepEqual(seen, [], "errors in the console of a page");
+  programs = [];
 });
 
-/** A server of one's own. @param {...string} args */
-async function another(...args) {
-  const own = new Binary(binary, ...args);
-  others.push(own);
-  return own.start();
-}
-
-/** A browser of its own, with nothing remembered. @param {ContextOptions} settings */
-async function freshTab(settings = {}) {
-  const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 }, ...settings });
-  context.setDefaultTimeout(20_000);
-  context.on("page", watch);
-  return context.newPage();
-}
-
-/** @param {Page} page */
-function watch(page) {
-  page.on("console", (m) => {
-    const expected = /WebSocket connection to .* failed/.test(m.text()); // tests stop servers
-    if (["error", "warning"].includes(m.type()) && !expected) complaints.push(m.text());
-  });
-  page.on("pageerror", (e) => complaints.push(String(e)));
-}
-
-/** Opens a link to a room. @param {string} room @param {string} name @param {ContextOptions & { url?: string }} [settings] */
-async function member(room, name, { url = server.url, ...settings } = {}) {
-  const page = await freshTab(settings);
-  await page.goto(`${url}?${new URLSearchParams({ room, name })}`);
-  await state(page, "open");
-  return page;
-}
-
-/** @param {Page} page @param {string} kind */
-const state = (page, kind) => page.locator(`#state[data-kind=${kind}]`).waitFor();
-
-/** Waits for a line of the log that is shown. @param {Page} page @param {string} className @param {string | RegExp} text */
-async function line(page, className, text) {
-  const found = page.locator(`#logs .logbox:visible .line.${className}`, { hasText: text }).last();
-  await found.waitFor();
-  return found;
-}
-
-/** Waits until exactly these are in the list, in whatever order. @param {Page} page @param {string[]} names */
-const roster = (page, ...names) =>
-  page.waitForFunction((expected) => {
-    const shown = [...document.querySelectorAll("#people .called")].map((n) => n.textContent);
-    return JSON.stringify(shown.sort()) === JSON.stringify(expected.sort());
-  }, names);
-
-/** @param {Page} page @param {string} text */
-async function say(page, text) {
-  await page.locator("#send:enabled").waitFor();
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.keyboard.press("Enter");
-}
-
-/** @param {Page} page */
-const said = (page) => page.locator("#logs .logbox:visible .say .text").allTextContents();
-
-/** The frames of a line, as it shows them when it is asked. @param {import("playwright-core").Locator} line */
-async function frames(line) {
-  await line.getByRole("button", { name: "JSON" }).click();
-  const text = await line.locator(".frames").textContent();
-  return (text ?? "").trim().split("\n").map((f) => {
-    const [, way, json] = /^([→←]) (?:sent|received) (.*)$/.exec(f) ?? [];
-    return { way, ...JSON.parse(json ?? "null") };
-  });
-}
-
-/** Some other program in the same room. @param {string} room @param {string} [url] */
-async function program(room, url = server.url) {
-  const client = connect(`${url}ws`, { WebSocket });
+/** Some other program in the same room. @param {string} room */
+async function program(room) {
+  const client = connect(`${server.url}ws`, { WebSocket });
   programs.push(client);
   await client.room(room).join();
   return client;
-}
-
-/** What the backend does. @param {string} path @param {any} body */
-async function post(path, body) {
-  const answer = await fetch(`${server.url}v1/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  assert.equal(answer.status, 200, `POST ${path}: ${await answer.text()}`);
 }
 
 test("two tabs of one link chat without anything typed but what is said", options, async () => {
@@ -252,7 +142,7 @@ test("members: a program is seen when one asks or after ten seconds, and its dat
   const ada = await freshTab();
   await ada.clock.install();
   await ada.goto(`${server.url}?room=data&name=Ada`);
-  await roster(ada, "Ada");
+  await ada.locator("#send:enabled").waitFor();
   const sensor = await program("data");
   const id = sensor.connection ?? "";
   await ada.getByRole("button", { name: "Refresh" }).click();
@@ -374,7 +264,7 @@ test("notices of the server are shown: gap, throttled, left, closed for good", o
   let route;
   await ada.routeWebSocket(/\/ws$/, (r) => void (r.connectToServer(), (route = r)));
   await ada.goto(`${server.url}?room=notices&name=Ada`);
-  await roster(ada, "Ada");
+  await ada.locator("#send:enabled").waitFor();
   const tell = (/** @type {any} */ m) => route?.send(JSON.stringify(m));
   tell({ type: "gap", room: "notices", missed: 12 });
   await line(ada, "remark", "12 messages are missing here");
@@ -397,7 +287,7 @@ test("a page that loses its scripts says that something is missing", options, as
   await page.route("**/roomcast.js", (r) => r.abort());
   await page.goto(server.url);
   await page.getByText("the server is gone or did not deliver all of this page").waitFor();
-  complaints = complaints.filter((c) => !c.includes("ERR_FAILED"));
+  expected("ERR_FAILED");
 });
 
 test("a server with keys: the token is asked for, kept in memory only, and asked for again", options, async () => {
@@ -427,70 +317,3 @@ test("a server with keys: the token is asked for, kept in memory only, and asked
   await page.reload();
   await page.locator("#state", { hasText: "Token needed" }).waitFor();
 });
-
-for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-  for (const [width, height] of /** @type {const} */ ([[1280, 800], [390, 844]])) {
-    test(`it fits and looks right: ${colorScheme}, ${width} pixels wide`, options, async () => {
-      const settings = { colorScheme, reducedMotion: /** @type {const} */ ("reduce"), viewport: { width, height }, deviceScaleFactor: 2 };
-      const door = await freshTab(settings);
-      await door.goto(server.url);
-      await picture(door, `door-${colorScheme}-${width}`);
-      await door.context().close();
-      const own = await another(); // so that the room is called kitchen, and the connections have small numbers
-      const page = await member("kitchen", "Ada Lovelace", { ...settings, url: own.url });
-      await page.locator("#alone").waitFor();
-      await picture(page, `alone-${colorScheme}-${width}`);
-      await chat(page, own);
-      await picture(page, `chat-${colorScheme}-${width}`);
-      await page.locator(".line.mine .peek").last().click();
-      await page.locator("#people button").first().evaluate((/** @type {HTMLElement} */ b) => b.click());
-      await picture(page, `frames-${colorScheme}-${width}`);
-      if (width < 900) {
-        await page.getByRole("button", { name: "Details" }).click();
-        await picture(page, `details-${colorScheme}-${width}`);
-        await page.getByRole("button", { name: "Close" }).click();
-      }
-      await own.stop("SIGKILL");
-      await page.locator("#notice").waitFor();
-      await picture(page, `away-${colorScheme}-${width}`);
-      const guarded = await another(`--token-secret=${SECRET}`);
-      await page.goto(`${guarded.url}?room=kitchen&name=Ada%20Lovelace`);
-      await page.locator("#token-form").waitFor();
-      await picture(page, `token-${colorScheme}-${width}`);
-    });
-  }
-}
-
-/** Two people chat, and a program posts what its sensor reads. @param {Page} page @param {Binary} own */
-async function chat(page, own) {
-  const grace = await member("kitchen", "Grace Hopper", { url: own.url });
-  await line(page, "event", "Grace Hopper joined");
-  await roster(grace, "Ada Lovelace", "Grace Hopper");
-  await say(grace, "Morning! I opened the link you sent, and here I am.");
-  await line(page, "say", "here I am");
-  await say(page, "That was quick. No account, nothing to install?");
-  await line(grace, "say", "nothing to install");
-  await say(grace, "Nothing. A room is just a name, and it is gone when we are.");
-  await say(grace, "The oven speaks here too, by the way.");
-  await line(page, "say", "by the way");
-  const oven = await program("kitchen", own.url);
-  await oven.room("kitchen").send({ sensor: "oven", celsius: 180 });
-  await line(page, "data", "celsius");
-  await page.locator("#look").evaluate((/** @type {HTMLElement} */ b) => b.click());
-  await page.locator("#people button").nth(1).waitFor({ state: "attached" });
-  await say(page, "Then lunch is on its way.");
-  await line(page, "mine", /on its way.*✓/);
-}
-
-/** Nothing sticks out, and a picture of it. @param {Page} page @param {string} name */
-async function picture(page, name) {
-  const outside = await page.evaluate(() =>
-    [...document.querySelectorAll("body *")]
-      .filter((e) => e.checkVisibility() && !e.closest("#rooms") && e.getBoundingClientRect().right > innerWidth + 0.5)
-      .map((e) => e.outerHTML.slice(0, 80)),
-  );
-  assert.deepEqual(outside, [], `${name}: beyond the right edge`);
-  if (!pictures) return;
-  mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
-}

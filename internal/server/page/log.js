@@ -64,6 +64,7 @@ export class Log {
   /** @type {{ key: string, at: number } | null} the last line, if a person said it */ #last = null;
   #count = 0;
   #box;
+  #following = true; // the end is in sight, and stays there
   #newer = button("newer", "", () => this.toEnd(), "New messages ↓");
 
   /** @param {string} room */
@@ -74,7 +75,11 @@ export class Log {
     for (const [name, value] of [["role", "log"], ["aria-live", "polite"], ["aria-label", `Messages in ${room}`]]) {
       this.#box.setAttribute(name ?? "", value ?? "");
     }
-    this.#box.addEventListener("scroll", () => this.#atEnd() && (this.#newer.hidden = true));
+    this.#box.addEventListener("scroll", () => {
+      this.#following = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < 60;
+      if (this.#following) this.#newer.hidden = true;
+    });
+    new ResizeObserver(() => this.#following && this.toEnd()).observe(this.#box);
     /** What is put on the page. */
     this.element = make("div", "logbox", this.#box, this.#newer);
   }
@@ -105,21 +110,17 @@ export class Log {
   }
 
   toEnd() {
+    this.#following = true;
     this.#box.scrollTop = this.#box.scrollHeight;
     this.#newer.hidden = true;
   }
 
-  #atEnd() {
-    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < 60;
-  }
-
   /** @param {HTMLElement} line */
   #add(line) {
-    const wasAtEnd = this.#atEnd();
     this.#last = null;
     this.#box.append(line);
     if (++this.#count > MAX_LINES) this.#box.firstElementChild?.remove();
-    if (wasAtEnd) this.toEnd();
+    if (this.#following) this.toEnd();
     else this.#newer.hidden = false;
   }
 }

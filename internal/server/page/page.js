@@ -117,8 +117,11 @@ function enter(names, name, typed) {
 
 /** The room on this page, new if need be. @param {string} name */
 function add(name) {
-  const talk = talks.get(name) ?? new Talk(name, page);
+  const known = talks.get(name);
+  if (known) return known;
+  const talk = new Talk(name, page);
   talks.set(name, talk);
+  talk.log.element.hidden = true;
   ui.logs.append(talk.log.element);
   soon();
   return talk;

@@ -44,12 +44,16 @@ export class People {
     this.problem = "";
   }
 
-  /** Somebody says that they come or go. @param {Sender} member @param {boolean} here */
-  heard({ connection = "" }, here) {
-    if (here) {
-      this.#gone.delete(connection);
-      return void this.refresh();
-    }
+  /** Somebody has sent something to the room, so they are in it. @param {Sender} member */
+  heard(member) {
+    if (member.connection === undefined || has(this.list, member)) return;
+    this.#gone.delete(member.connection);
+    if (this.#known && this.count === this.list.length) this.#replace([...this.list, member], this.count + 1);
+    this.refresh();
+  }
+
+  /** Somebody has said goodbye. @param {Sender} member */
+  left({ connection = "" }) {
     this.#gone.add(connection);
     this.#replace(this.list, this.count);
   }

@@ -26,6 +26,7 @@ export class Talk {
   /** @type {import("../roomcast.js").Room | null} */ #room = null;
   /** @type {(() => void)[]} */ #detach = [];
   /** @type {import("./log.js").Line[]} what we have sent with an echo that has not come */ #echoes = [];
+  /** @type {Set<string>} the connections that were told our name */ #greeted = new Set();
   #wasIn = false; // the next time is a return
   #live = false; // messages flow
 
@@ -83,6 +84,7 @@ export class Talk {
   lost() {
     if (this.#live) this.log.remark("Connection lost");
     this.#live = false;
+    this.#greeted.clear();
     this.people.end();
   }
 
@@ -126,6 +128,7 @@ export class Talk {
     const p = readPayload(data);
     const own = !this.#others(from);
     if ("name" in p && from.connection && !own) this.#named(from.connection, p.name);
+    if (!direct && !own && !(p.kind === "here" && !p.here)) this.people.heard(from);
     if (p.kind === "here") return own || direct ? undefined : this.#greet(from, p.here);
     const echo = own && !direct ? this.#echoes.shift() : undefined;
     if (echo) return echo.frame("←", wire.received); // it stands there already
@@ -154,9 +157,10 @@ export class Talk {
 
   /** Somebody comes or goes, and a newcomer is told who we are. @param {Sender} from @param {boolean} here */
   #greet(from, here) {
-    this.people.heard(from, here);
     const { connection } = from;
-    if (!here || !connection || this.people.count > MAX_ANSWERS) return;
+    if (!here) return this.people.left(from);
+    if (!connection || this.#greeted.has(connection) || this.people.count > MAX_ANSWERS) return;
+    this.#greeted.add(connection);
     const tell = () => this.page.session.client?.direct({ connection }, { name: this.page.me, here: true }).catch(() => {}); // gone, or forbidden
     setTimeout(tell, Math.random() * 20 * this.people.count); // not everybody at once
   }
