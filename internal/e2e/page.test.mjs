@@ -290,9 +290,11 @@ test("a page that loses its scripts says that something is missing", options, as
   expected("ERR_FAILED");
 });
 
+/** A token of the user ann. @param {...string} args */
+const token = (...args) => execFileSync(binary, ["token", "--secret", SECRET, "--user", "ann", ...args], { encoding: "utf8" }).trim();
+
 test("a server with keys: the token is asked for, kept in memory only, and asked for again", options, async () => {
   const own = await another(`--token-secret=${SECRET}`, "--token-timeout=30s");
-  const token = (/** @type {string[]} */ ...args) => execFileSync(binary, ["token", "--secret", SECRET, ...args], { encoding: "utf8" }).trim();
   const page = await freshTab();
   await page.goto(`${own.url}?room=vault&name=Ada`);
   await page.locator("#state", { hasText: "Token needed" }).waitFor();
@@ -300,7 +302,7 @@ test("a server with keys: the token is asked for, kept in memory only, and asked
   await field.fill("nonsense");
   await page.keyboard.press("Enter");
   await page.locator("#token-why", { hasText: "The server refuses this token" }).waitFor();
-  await field.fill(token("--user", "ann", "--room", "vault=join,send"));
+  await field.fill(token("--room", "vault=join,send"));
   await page.keyboard.press("Enter");
   await state(page, "open");
   await page.locator("#c-user", { hasText: "ann" }).waitFor();
@@ -316,4 +318,35 @@ test("a server with keys: the token is asked for, kept in memory only, and asked
   assert.ok(!kept.includes("eyJ"), kept);
   await page.reload();
   await page.locator("#state", { hasText: "Token needed" }).waitFor();
+});
+
+test("a token that expires: a fresh one is asked for in good time, and once more when it is too late", options, async () => {
+  const own = await another(`--token-secret=${SECRET}`, "--token-leeway=0s");
+  const page = await freshTab();
+  await page.clock.install();
+  await page.goto(`${own.url}?room=vault&name=Ada`);
+  const field = page.locator("#token");
+  const show = async (/** @type {string} */ lifetime) => {
+    await field.fill(token("--room", "vault=join,send,presence", "--expires", lifetime));
+    await field.press("Enter");
+  };
+  await show("1h");
+  await state(page, "open");
+  const connection = await page.locator("#c-connection").textContent();
+  const soon = async () => {
+    await page.clock.fastForward("50:00");
+    await page.locator("#token-why", { hasText: "expires soon" }).waitFor();
+  };
+  await soon();
+  await show("1h");
+  await say(page, "still here");
+  await line(page, "mine", /still here.*✓/); // so the token was answered as well
+  assert.equal(await page.locator("#c-connection").textContent(), connection, "the token was renewed on the connection there was");
+  await soon();
+  await show("3s");
+  await page.locator("#token-why", { hasText: "The token has expired; the server asks for a fresh one." }).waitFor();
+  await page.locator("#c-ended", { hasText: "3200 token expired" }).waitFor();
+  await show("60s");
+  await line(page, "remark", "Back in the room");
+  await roster(page, "Ada");
 });

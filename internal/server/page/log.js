@@ -64,6 +64,7 @@ export class Log {
   /** @type {{ key: string, at: number } | null} the last line, if a person said it */ #last = null;
   #count = 0;
   #box;
+  #height = 0; // of the box, when it was last measured
   #following = true; // the end is in sight, and stays there
   #newer = button("newer", "", () => this.toEnd(), "New messages ↓");
 
@@ -76,10 +77,14 @@ export class Log {
       this.#box.setAttribute(name ?? "", value ?? "");
     }
     this.#box.addEventListener("scroll", () => {
+      if (this.#box.clientHeight !== this.#height) return; // nobody has scrolled: the box is another size, see below
       this.#following = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < 60;
       if (this.#following) this.#newer.hidden = true;
     });
-    new ResizeObserver(() => this.#following && this.toEnd()).observe(this.#box);
+    new ResizeObserver(() => {
+      this.#height = this.#box.clientHeight;
+      if (this.#following) this.toEnd();
+    }).observe(this.#box);
     /** What is put on the page. */
     this.element = make("div", "logbox", this.#box, this.#newer);
   }

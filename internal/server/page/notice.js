@@ -35,13 +35,12 @@ export class Notice {
     this.#again.textContent = remedy;
   }
 
-  /** Asks for a token, unless that is being done: somebody may be typing. @param {string} why "" takes the question away */
-  ask(why) {
-    if (why !== "" && !this.#form.hidden) return;
+  /** Asks for a token. @param {string} why "" takes the question away @param {boolean} [urgent] nothing else can be done meanwhile */
+  ask(why, urgent = false) {
+    const asking = !this.#form.hidden;
     this.#form.hidden = why === "";
-    this.#token.value = "";
-    if (why === "") return;
-    byId("token-why", HTMLElement).textContent = why;
-    this.#token.focus();
+    if (why === "") this.#token.value = "";
+    else byId("token-why", HTMLElement).textContent = why;
+    if (urgent && !asking) this.#token.focus(); // if it is being asked for already, somebody may be somewhere on purpose
   }
 }

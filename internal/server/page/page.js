@@ -59,7 +59,7 @@ const session = new Session(endpoint(), {
     status.wantsToken = true;
     status.tick();
     status.say(why);
-    notice.ask(why);
+    notice.ask(why, !session.open);
     refresh();
   },
   latency: (ms) => status.pong(ms),

@@ -18,10 +18,14 @@ import { Wire } from "./wire.js";
  * @property {(milliseconds: number) => void} latency
  */
 
+const ASKED = "This server asks for a token.";
+
 export class Session {
   /** @type {Client | null} */ client = null;
   /** @type {Wire} */ wire;
   #token = ""; // in memory only: whoever reloads the page shows it again
+  #why = ASKED; // what a person is told who has to show one
+  /** @type {((token: string) => void) | null} the client waits for a fresh token */ #renew = null;
   #url;
   #events;
 
@@ -40,7 +44,7 @@ export class Session {
   begin() {
     this.end();
     this.wire = new Wire(this.#events.latency);
-    const client = connect(this.#url, { token: () => this.#token || null, WebSocket: this.wire.WebSocket });
+    const client = connect(this.#url, { token: () => this.#have(), WebSocket: this.wire.WebSocket });
     this.client = client;
     this.#listen(client);
     this.#events.begun(client);
@@ -54,10 +58,21 @@ export class Session {
     client?.close();
   }
 
-  /** @param {string} token */
+  /** On the connection there is, if that waits for it; otherwise on a new one. @param {string} token */
   show(token) {
     this.#token = token;
-    this.begin();
+    this.#why = ASKED;
+    const renew = this.open ? this.#renew : null;
+    this.#renew = null;
+    if (renew) renew(token);
+    else this.begin();
+  }
+
+  /** What the client is to authenticate with. On an open connection it wants a fresh one, which a person has to bring. */
+  #have() {
+    if (!this.open) return this.#token || null;
+    this.#events.token("The token expires soon: show a fresh one.");
+    return /** @type {Promise<string>} */ (new Promise((resolve) => (this.#renew = resolve)));
   }
 
   /** @param {Client} client */
@@ -72,7 +87,7 @@ export class Session {
       notice(`Draining: the server is about to stop; ${(reconnectAfter / 1000).toFixed(1)} s after that this page comes back`));
     client.on("error", (error) => {
       if (client !== this.client || client.state === "closed") return; // the state has told it
-      if (error.code === "unauthorized") this.#events.token("This server asks for a token.");
+      if (error.code === "unauthorized") this.#events.token(this.#why);
       else notice(`${error.message} (${error.code})`);
     });
   }
@@ -81,10 +96,10 @@ export class Session {
   #state(change) {
     const expired = change.closeCode === 3200;
     const refused = change.state === "closed" && (change.error?.code === "unauthorized" || change.error?.code === "token_expired");
-    const had = this.#token !== "";
+    if (expired) this.#why = "The token has expired; the server asks for a fresh one.";
+    else if (refused && this.#token) this.#why = `The server refuses this token: ${change.error?.message}.`;
     if (expired || refused) this.#token = "";
     this.#events.state(change);
-    if (expired) this.#events.token("The token has expired; the server asks for a fresh one.");
-    else if (refused) this.#events.token(had ? `The server refuses this token: ${change.error?.message}.` : "This server asks for a token.");
+    if (expired || refused) this.#events.token(this.#why);
   }
 }

@@ -89,7 +89,7 @@ export class Status {
       offline: "This browser is offline. The page comes back when there is a network.",
       closed: `${this.#ending()} It will not be tried again by itself.`,
     }[state];
-    if (this.wantsToken) {
+    if (this.wantsToken && state !== "open") {
       this.#pill.dataset.kind = "waiting";
       this.#text.textContent = "Token needed";
       this.text = "";
