@@ -34,7 +34,11 @@ let current = null;
 const status = new Status();
 /** @type {Session} */
 const session = new Session(endpoint(), {
-  begun: (client) => talks.forEach((talk) => talk.attach(client, true)),
+  begun: (client) => {
+    status.wantsToken = false;
+    notice.ask("");
+    for (const talk of talks.values()) talk.attach(client, true);
+  },
   state: (change) => {
     if (change.state !== "open") {
       for (const talk of talks.values()) talk.lost();
@@ -99,7 +103,7 @@ const roster = new Roster((connection, name) => {
 /** Reads the address and goes straight in if it names a room. */
 function arrive() {
   const address = readAddress();
-  const name = (address.name || recallName() || drawName()).trim();
+  const name = address.name.trim() || recallName() || drawName();
   const bad = address.rooms.find((room) => roomError(room) !== "");
   if (bad !== undefined) door.show(bad, name, roomError(bad));
   else if (address.rooms.length > 0) enter(address.rooms, name, false);

@@ -46,9 +46,10 @@ export class People {
 
   /** Somebody has sent something to the room, so they are in it. @param {Sender} member */
   heard(member) {
-    if (member.connection === undefined || has(this.list, member)) return;
+    if (member.connection === undefined || this.problem || has(this.list, member)) return;
     this.#gone.delete(member.connection);
-    if (this.#known && this.count === this.list.length) this.#replace([...this.list, member], this.count + 1);
+    if (this.count > this.list.length) return; // a large room: not a question for each message
+    if (this.#known) this.#replace([...this.list, member], this.count + 1);
     this.refresh();
   }
 

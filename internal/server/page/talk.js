@@ -107,7 +107,8 @@ export class Talk {
     if (!client || !this.#room) return;
     const p = readPayload(data);
     const tags = ["you", ...(to ? [`direct to ${this.nameOf({ connection: to })}`] : echo ? [] : ["echo off"])];
-    const line = this.log.message({ who: this.page.me, tags: "note" in p ? [...tags, p.note] : tags, text: "text" in p ? p.text : "", plain: p.kind === "chat", mine: true });
+    const text = p.kind === "here" ? JSON.stringify(data) : p.text;
+    const line = this.log.message({ who: this.page.me, tags: "note" in p ? [...tags, p.note] : tags, text, plain: p.kind === "chat", mine: true });
     if (echo && !to) this.#echoes.push(line);
     const sent = wire.count;
     const at = performance.now();
