@@ -152,14 +152,19 @@ func (c *Conn) Send(m Message) error {
 }
 
 // Close ends the connection with a close code and a reason, after what has been sent to it before. When Close returns the
-// connection is out of every room. Messages of the client that wait for the Message callback are not handled any more. Closing
+// connection is out of every room. Messages of the client that wait for the Message callback are not handled any more, unless the code is
+// CloseGoingAway: that is the end of a server that stops, as by Shutdown (EndShutdown). Closing
 // a closed connection does nothing. The error tells of a code or reason that must not be sent (RFC 6455, section 7.4): use
 // 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999 and at most 123 bytes of UTF-8.
 func (c *Conn) Close(code int, reason string) error {
 	if err := session.CheckClose(code, reason); err != nil {
 		return fmt.Errorf("roomcast: close %s: %w", c.ID(), err)
 	}
-	c.shut(ending{code, reason, EndServer})
+	why := EndServer
+	if code == CloseGoingAway {
+		why = EndShutdown
+	}
+	c.shut(ending{code, reason, why})
 	return nil
 }
 

@@ -26,7 +26,8 @@ type queue struct {
 	head    int      // the oldest in frames
 	lent    int      // how many from there on have been given to the writer, who has not said how much of them the socket took
 	notices []*frame // those in frames, or first, that count on
-	swept   int      // how many the last sweep has left
+	swept   int      // how many the last sweep has left, and still wait
+	barren  []*room  // those in which a shed has found little, since something was last written
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]*frame, 0, 64)} }}
@@ -56,7 +57,8 @@ func (q *queue) release() {
 	}
 	clear(q.frames[q.head:])
 	clear(q.notices)
-	*q = queue{frames: q.frames[:0], notices: q.notices[:0]}
+	clear(q.barren)
+	*q = queue{frames: q.frames[:0], notices: q.notices[:0], barren: q.barren[:0]}
 	queues.Put(q)
 }
 
@@ -131,6 +133,9 @@ func (o *outbox) taken(n int) (more bool, frames int, born time.Duration) {
 	}
 	if o.rest != nil {
 		o.rest.lent = 0
+		if n > 0 {
+			o.rest.barren = o.rest.barren[:0]
+		}
 	}
 	if n == o.bytes && o.pings == 0 && (o.rest == nil || len(o.rest.notices) == 0) { // all of it: no need to look at each
 		frames = o.waiting()
@@ -167,7 +172,9 @@ func (o *outbox) next() {
 	}
 	o.first = q.frames[q.head]
 	q.frames[q.head] = nil
-	if q.head++; q.head == len(q.frames) {
+	q.head++
+	q.swept = min(q.swept, len(q.frames)-q.head)
+	if q.head == len(q.frames) {
 		q.release()
 		o.rest = nil
 	}

@@ -75,6 +75,21 @@ func (r *room) open() []*Conn {
 	return conns
 }
 
+// sample returns up to n open members, and how many members there are.
+func (r *room) sample(n int) (some []*Conn, total int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members {
+		if len(some) >= n {
+			break
+		}
+		if m.conn.isOpen() {
+			some = append(some, m.conn)
+		}
+	}
+	return some, len(r.members)
+}
+
 // anyOpen reports whether open would return any.
 func (r *room) anyOpen() bool {
 	r.mu.Lock()

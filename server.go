@@ -101,6 +101,15 @@ func (s *Server) Members(room string) []*Conn {
 	return nil
 }
 
+// Sample returns up to n of the connections in the room, in no order, and how many there are in all; those that are just closing may be
+// counted. It costs no more in a large room than in a small one.
+func (s *Server) Sample(room string, n int) (some []*Conn, total int) {
+	if r := s.rooms.find(room); r != nil {
+		return r.sample(n)
+	}
+	return nil, 0
+}
+
 // Conns returns the connections that have not begun to close, in no order.
 func (s *Server) Conns() []*Conn {
 	s.mu.Lock()

@@ -31,11 +31,12 @@ const (
 // sweepFrom is how many frames wait before those that are superseded are looked for.
 const sweepFrom = 64
 
-// notice tells a member, at a place in its outbox, that messages of a room are missing there. It counts until it is sent or a message follows.
+// notice tells a member, at a place in its outbox, that messages of a room are missing there. It counts until it is written, or what is missed next is missed behind another message of the room.
 type notice struct {
-	room   *room
-	missed int
-	say    func(room string, missed int) Message
+	room     *room
+	missed   int
+	followed bool // a message of the room waits behind it, or did
+	say      func(room string, missed int) Message
 }
 
 // bytesOf returns what is sent for a frame that waits. A notice becomes a message with it, and counts no further.
@@ -56,6 +57,10 @@ func (o *outbox) bytesOf(f *frame) []byte {
 func (c *Conn) yieldLocked(f *frame) (add bool) {
 	o, limit, policy := &c.out, c.srv.opts.OutboxBytes, f.room.slow
 	fits := o.fits(len(f.bytes), limit)
+	if !fits && (len(f.bytes) > limit || o.isBarren(f.room)) {
+		c.missLocked(f.room, missing{messages: f.messages, at: -1}) // dropping others would not help
+		return false
+	}
 	if policy == SlowKeepLatest && o.crowded(!fits) {
 		c.srv.stats.superseded.Add(uint64(o.sweep()))
 		fits = o.fits(len(f.bytes), limit)
@@ -64,13 +69,17 @@ func (c *Conn) yieldLocked(f *frame) (add bool) {
 		c.missLocked(f.room, o.shed(f.room, max(limit/4, len(f.bytes))))
 		fits = o.fits(len(f.bytes), limit)
 	}
-	if !fits {
+	if fits {
+		o.follow(f.room)
+	} else {
 		c.missLocked(f.room, missing{messages: f.messages, at: -1})
-	} else if policy == SlowDropNewest {
-		o.settle(f.room)
 	}
 	return fits
 }
+
+// isBarren reports whether the last shed for the room has found little, and nothing has been written since: until then another one would look
+// at everything that waits for as little.
+func (o *outbox) isBarren(r *room) bool { return o.rest != nil && slices.Contains(o.rest.barren, r) }
 
 // crowded reports whether so much waits that is new since the last sweep that another one costs little for each.
 func (o *outbox) crowded(full bool) bool {
@@ -101,14 +110,12 @@ func (c *Conn) missLocked(r *room, m missing) {
 		c.out.rest = queues.Get().(*queue)
 	}
 	q := c.out.rest
-	for _, open := range q.notices {
-		if open.notice.room == r && q.adjacent(open, m.at) {
-			open.notice.missed += m.messages
-			return
-		}
+	if open := q.noticeOf(r); open != nil && q.adjacent(open, m.at) {
+		open.notice.missed += m.messages
+		return
 	}
 	c.out.settle(r)
-	f := &frame{notice: &notice{room: r, missed: m.messages, say: c.srv.opts.Gap}}
+	f := &frame{notice: &notice{room: r, missed: m.messages, followed: m.at >= 0, say: c.srv.opts.Gap}}
 	if q.notices = append(q.notices, f); m.at < 0 || m.at > len(q.frames) {
 		q.push(f)
 	} else {
@@ -116,17 +123,24 @@ func (c *Conn) missLocked(r *room, m missing) {
 	}
 }
 
-// adjacent reports whether no message of its room waits between an open notice and the place at, as in missing.
+// noticeOf returns the notice of a room that counts on, or nil.
+func (q *queue) noticeOf(r *room) *frame {
+	for _, open := range q.notices {
+		if open.notice.room == r {
+			return open
+		}
+	}
+	return nil
+}
+
+// adjacent reports whether no message of its room waits between an open notice and the place at, as in missing. It looks for one only
+// where messages have just been dropped, which has looked at as many.
 func (q *queue) adjacent(open *frame, at int) bool {
-	r := open.notice.room
-	if r.slow == SlowDropNewest {
-		return true // else it were settled
+	if at < 0 || at > len(q.frames) {
+		return !open.notice.followed
 	}
 	place := max(slices.Index(q.frames, open), q.head) // or it is the first of all, before the queue
-	if at < 0 || at > len(q.frames) {
-		at = len(q.frames)
-	}
-	return !slices.ContainsFunc(q.frames[min(place, at):max(place, at)], func(f *frame) bool { return f.room == r })
+	return !slices.ContainsFunc(q.frames[min(place, at):max(place, at)], func(f *frame) bool { return f.room == open.notice.room })
 }
 
 // settle ends the counting of a room's notice, for behind it a message of the room is added or another notice begins.
@@ -134,11 +148,18 @@ func (o *outbox) settle(r *room) {
 	if o.rest == nil {
 		return
 	}
-	for _, open := range o.rest.notices {
-		if open.notice.room == r {
-			o.bytesOf(open)
-			return // there is one
-		}
+	if open := o.rest.noticeOf(r); open != nil {
+		o.bytesOf(open)
+	}
+}
+
+// follow notes that a message of the room is added behind its notice, if there is one.
+func (o *outbox) follow(r *room) {
+	if o.rest == nil || len(o.rest.notices) == 0 {
+		return
+	}
+	if open := o.rest.noticeOf(r); open != nil {
+		open.notice.followed = true
 	}
 }
 
@@ -158,6 +179,9 @@ func (o *outbox) shed(r *room, bytes int) missing {
 		}
 		return false
 	})
+	if bytes > 0 && o.rest != nil {
+		o.rest.barren = append(o.rest.barren, r)
+	}
 	return m
 }
 
