@@ -23,9 +23,7 @@ func TestForeignClientNodeWS(t *testing.T) {
 // ROOMCAST_SCREENSHOTS names.
 func TestPageInChromium(t *testing.T) {
 	needNode(t, "ws", "playwright-core")
-	if err := exec.CommandContext(t.Context(), "node", "chromium.mjs").Run(); err != nil {
-		missing(t, "no Chromium or Chrome (CHROMIUM may name one)")
-	}
+	needChromium(t)
 	pictures := os.Getenv("ROOMCAST_SCREENSHOTS")
 	if pictures == "" {
 		pictures = t.ArtifactDir()
@@ -53,6 +51,14 @@ func needNode(t *testing.T, packages ...string) {
 		if _, err := os.Stat(filepath.Join("node_modules", name, "package.json")); err != nil {
 			missing(t, "the npm package "+name+" is not in internal/e2e/node_modules")
 		}
+	}
+}
+
+func needChromium(t *testing.T) {
+	t.Helper()
+	needNode(t, "playwright-core")
+	if err := exec.CommandContext(t.Context(), "node", "chromium.mjs").Run(); err != nil {
+		missing(t, "no Chromium or Chrome (CHROMIUM may name one)")
 	}
 }
 

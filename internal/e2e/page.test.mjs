@@ -6,16 +6,14 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
-import { findChromium } from "./chromium.mjs";
+import { launch } from "./chromium.mjs";
 
 /** @typedef {import("playwright-core").Page} Page @typedef {import("playwright-core").BrowserContextOptions} ContextOptions */
 
 const base = new URL("/", process.argv[2] ?? process.env.ROOMCAST_URL ?? "http://127.0.0.1:8080").href;
 const pictures = process.argv[3];
 const options = { timeout: 60_000 };
-const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"];
 
 /** @type {import("playwright-core").Browser} */
 let browser;
@@ -24,11 +22,7 @@ let complaints = [];
 /** @type {WebSocket[]} */
 let programs = [];
 
-before(async () => {
-  const executablePath = findChromium();
-  assert.ok(executablePath, 'no Chromium: run "make setup", or set CHROMIUM to a Chromium or Chrome');
-  browser = await chromium.launch({ executablePath, args: ARGS });
-}, options);
+before(async () => void (browser = await launch()), options);
 
 after(() => browser?.close());
 

@@ -50,6 +50,19 @@ var build = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// binary is the path of the binary.
+func binary(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: Windows has no SIGTERM to end the server with")
+	}
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
 // server is a running `roomcast serve`.
 type server struct {
 	cmd    *exec.Cmd
@@ -65,15 +78,8 @@ var addrAttr = regexp.MustCompile(`\baddr=(\S+)`)
 // serve starts the server on a free port and stops it at the end of the test, if the test has not.
 func serve(t *testing.T, args ...string) *server {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("skipped: Windows has no SIGTERM to end the server with")
-	}
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &server{
-		cmd:    exec.Command(bin, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...),
+		cmd:    exec.Command(binary(t), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...),
 		exited: make(chan struct{}),
 	}
 	stderr, err := s.cmd.StderrPipe()
