@@ -139,8 +139,9 @@ func answered(t *testing.T, conn net.Conn) (answer *http.Response, body string) 
 func upgrade(s *server, path string, lines ...string) string {
 	key := make([]byte, 16)
 	_, _ = rand.Read(key) // it cannot fail
-	return "GET " + path + " HTTP/1.1\r\nHost: " + s.addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: " + base64.StdEncoding.EncodeToString(key) + "\r\n" + strings.Join(append(lines, "\r\n"), "\r\n")
+	head := []string{"GET " + path + " HTTP/1.1", "Host: " + s.addr, "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Key: " + base64.StdEncoding.EncodeToString(key)}
+	return strings.Join(append(head, lines...), "\r\n") + "\r\n\r\n"
 }
 
 // expectStatus requires a status as the answer to a request, and returns the answer and its body.
