@@ -73,7 +73,7 @@ type server struct {
 	log strings.Builder // standard error so far; guarded by mu
 }
 
-var addrAttr = regexp.MustCompile(`\baddr=(\S+)`)
+var addrAttr = regexp.MustCompile(`\baddr(?:=|":")([^\s"]+)`)
 
 // serve starts the server on a free port and stops it at the end of the test, if the test has not.
 func serve(t *testing.T, args ...string) *server {
@@ -110,12 +110,16 @@ func serve(t *testing.T, args ...string) *server {
 // follow reads standard error to its end and hands the first address it finds to found.
 func (s *server) follow(stderr io.Reader, found chan<- string) {
 	defer close(s.exited)
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
 		s.mu.Lock()
-		fmt.Fprintln(&s.log, lines.Text())
+		s.log.WriteString(line)
 		s.mu.Unlock()
-		if m := addrAttr.FindStringSubmatch(lines.Text()); m != nil {
+		if err != nil {
+			break
+		}
+		if m := addrAttr.FindStringSubmatch(line); m != nil {
 			select {
 			case found <- m[1]:
 			default: // it was found before
