@@ -183,3 +183,15 @@ func TestPortInUse(t *testing.T) {
 	a.send(t, text("hello"))
 	b.expect(t, text("hello"))
 }
+
+// serveHelp is what serve says about its flags.
+func serveHelp(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	help, err := exec.CommandContext(ctx, binary(t), "serve", "--help").Output()
+	if err != nil {
+		t.Fatalf("serve --help: %v", err)
+	}
+	return string(help)
+}
