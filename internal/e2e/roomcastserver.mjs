@@ -56,6 +56,7 @@ export class RoomcastServer {
         this.port = port;
         return this;
       }
+      if (!this.log.at(-1)?.includes("in use")) break; // else somebody else has this port: another one
     }
     throw new Error(`the server does not start:\n${this.log.join("\n")}`);
   }
@@ -68,7 +69,7 @@ export class RoomcastServer {
         this.log.push(line);
         if (line.includes("addr=")) done(true);
       });
-      child.once("error", () => done(false)).once("exit", () => done(false));
+      child.once("error", () => done(false)).once("close", () => done(false));
     });
   }
 
