@@ -9,6 +9,7 @@ import (
 
 // TestExamples: the chat and the cursors in two pages each, the notifications from Python to Node.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	needChromium(t)
 	if _, err := exec.LookPath("python3"); err != nil {
 		missing(t, "no python3 in PATH")

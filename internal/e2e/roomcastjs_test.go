@@ -29,13 +29,17 @@ func TestClientJS(t *testing.T) {
 }
 
 // TestClientJSInNode: every event of the client's life, against the built server.
-func TestClientJSInNode(t *testing.T) { runLive(t, "client.node.test.mjs") }
+func TestClientJSInNode(t *testing.T) {
+	t.Parallel() // it waits, most of the time
+	runLive(t, "client.node.test.mjs")
+}
 
 // TestClientJSThroughRestarts: a hundred clients through three restarts of the server.
 func TestClientJSThroughRestarts(t *testing.T) { runLive(t, "client.restarts.test.mjs") }
 
 // TestClientJSInChromium: the module as the server serves it.
 func TestClientJSInChromium(t *testing.T) {
+	t.Parallel()
 	needChromium(t)
 	runLive(t, "client.browser.test.mjs")
 }

@@ -225,10 +225,10 @@ func exchange(from, to *client, i int) error {
 	}
 	number := fmt.Sprint(i)
 	if e, err := to.next(); err != nil || e.Type != "message" || string(e.Data) != number {
-		return fmt.Errorf("the bystander received %+v (%w), want message %d", e, err, i)
+		return fmt.Errorf("the bystander received %+v (%v), want message %d", e, err, i)
 	}
 	if e, err := from.next(); err != nil || e.Type != "ack" || string(e.ID) != number {
-		return fmt.Errorf("the sending bystander received %+v (%w), want the ack of %d", e, err, i)
+		return fmt.Errorf("the sending bystander received %+v (%v), want the ack of %d", e, err, i)
 	}
 	return nil
 }
