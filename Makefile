@@ -15,7 +15,7 @@ STEPS    := setup fmt-check lint-only cross test-only fuzz
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: build ## build and run the server; ARGS="--addr 127.0.0.1:9000" passes flags
@@ -90,6 +90,14 @@ cross: need-go ## build and vet for the other systems and processors
 .PHONY: bench-core
 bench-core: build ## the 1,000-member room against the load generator in FANLOAD_DIR (Linux, 2 cores)
 	@bench/core.sh
+
+.PHONY: bench-protocol
+bench-protocol: build ## what the protocol costs: server CPU per delivery against the raw relay (Linux, 2 cores)
+	@bench/protocol.sh
+
+.PHONY: bench-http
+bench-http: build ## HTTP publishes per second, single and batch (Linux, 2 cores)
+	@$(GO) build -C bench -o bin/publish ./cmd/publish && bench/http.sh $(ARGS)
 
 .PHONY: bench-capi
 bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/netloop"
 	"github.com/roomcast/roomcast/internal/session"
@@ -21,12 +22,9 @@ type Conn struct {
 	path        string
 	subprotocol uint8 // counted from 1 in Options.Subprotocols; 0 is none
 
-	started    bool         // link.Start has been called; guarded by mu, like all from here to left
-	flushed    bool         // link has said Flushed
-	severed    bool         // cut has been called
-	peerClosed bool         // the client's Close frame has come
-	pulse      pulse        //
-	left       atomic.Int32 // what still uses the connection: its link and its callbacks
+	stage              // guarded by mu, like all from here to left
+	pulse pulse        //
+	left  atomic.Int32 // what still uses the connection: its link and its callbacks
 
 	// Owned by the goroutine of the link that reads, save reader.Deflate, which does not change.
 	reader session.Reader
@@ -43,6 +41,22 @@ type Conn struct {
 	in          mailbox
 	memberships []membership
 	value       any
+
+	traffic
+}
+
+// stage is how far a connection has come.
+type stage struct {
+	started    bool // link.Start has been called
+	flushed    bool // link has said Flushed
+	severed    bool // cut has been called
+	peerClosed bool // the client's Close frame has come
+}
+
+// traffic is what a connection has to tell at its end.
+type traffic struct {
+	since          time.Duration // when it was upgraded, after counters.start; it does not change
+	received, sent uint64        // bytes; guarded by Conn.mu
 }
 
 // ID returns a string that no other connection has, here or on another server.
@@ -50,6 +64,16 @@ func (c *Conn) ID() string { return c.srv.idPrefix + strconv.FormatUint(c.id, 36
 
 // RemoteAddr returns the client's network address, as in http.Request.
 func (c *Conn) RemoteAddr() string { return c.remoteAddr }
+
+// Since returns when the connection was upgraded.
+func (c *Conn) Since() time.Time { return c.srv.stats.start.Add(c.since) }
+
+// Traffic returns how many bytes have come from the client and have been written to it, frames and all, but not the upgrade.
+func (c *Conn) Traffic() (received, sent uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received, c.sent
+}
 
 // Path returns the decoded path of the upgrade request. The whole request is given to the Connect callback, and not kept: it would
 // be most of an idle connection's memory.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 	"unicode/utf8"
 
+	"github.com/roomcast/roomcast/internal/netloop"
 	"github.com/roomcast/roomcast/internal/session"
 )
 
@@ -34,7 +36,8 @@ func (m Message) String() string { return string(m.Data) }
 type frame struct {
 	bytes    []byte
 	messages int
-	deflated *frame // the same compressed; nil if it has not been, or is not shorter for it
+	deflated *frame        // the same compressed; nil if it has not been, or is not shorter for it
+	born     time.Duration // when it was broadcast, after counters.start; 0 if that is not measured
 
 	room   *room   // from which it may be dropped for a slow member; nil if it may not
 	key    string  // what it is the latest of, if room keeps the latest
@@ -60,7 +63,7 @@ func newFrame(m Message) (*frame, error) {
 // deflate compresses the message. It is called at most once, before the frame is shared.
 func (f *frame) deflate() {
 	if bytes := session.DeflateFrames(f.bytes); bytes != nil {
-		f.deflated = &frame{bytes: bytes, messages: f.messages, room: f.room, key: f.key}
+		f.deflated = &frame{bytes: bytes, messages: f.messages, born: f.born, room: f.room, key: f.key}
 	}
 }
 
@@ -148,11 +151,11 @@ func (s *Server) encodeSome(messages []Message) (f *frame, rest []Message) {
 
 // atOnce is how many bytes of messages are delivered at once, at most, unless a single one is larger. Larger ones would be no faster, and
 // what fits into an outbox one by one is not to overflow it together.
-func (s *Server) atOnce() int { return min(directSize, s.opts.OutboxBytes) }
+func (s *Server) atOnce() int { return min(netloop.DirectSize, s.opts.OutboxBytes) }
 
 // deliver is the one way of a message into a room, which is nil if there is none of its name.
 func (s *Server) deliver(r *room, f *frame, except ...*Conn) Receipt {
-	s.stats.broadcasts.Add(uint64(f.messages))
+	f.born = s.stats.sample(f.messages)
 	if r == nil {
 		return Receipt{}
 	}

@@ -24,7 +24,8 @@
 //     in parallel. A panic in a callback ends that connection alone, with close code 1011.
 //   - G7 nobody waits for a slow member. No lock of a room or of the registry is held across a socket write or a callback. What
 //     waits for a connection is bounded (Options.OutboxBytes), and a frame that waits for many is stored once. Passing the bound
-//     closes the connection with 1013, counted and logged as outbox_full.
+//     closes the connection with 1013, counted and logged as outbox_full, unless the room drops messages instead (Options.Slow): then
+//     they are counted, what is left keeps its order, and the member can be told what is missing where (Options.Gap).
 //   - G8 a broken client harms only itself. A violation of RFC 6455 ends its connection with the right code: 1002 protocol error,
 //     1007 invalid UTF-8, 1009 too big; 1008 is a rejection, 1001 a missing pong or a server going away.
 //   - G9 no deadlock: one lock order, below.
@@ -46,17 +47,19 @@
 //     GOMAXPROCS; a loop lives while it has a connection. An idle connection has no goroutine and no buffer.
 //   - Any other connection (other systems, pipes, TLS of an http.Server of your own) has one goroutine that reads, until it is
 //     closed, and one that writes while the outbox has something. Options.CloseTimeout and PongTimeout bound how long they last.
-//   - The mailbox of a connection has one while something waits in it. It runs the callbacks Message and Close. Connect runs in the
+//   - The mailbox of a connection has one while something waits in it. It runs the callbacks Message or Messages, and Close. Connect runs in the
 //     goroutine that called ServeHTTP, before there are others.
 //   - The server has none of its own. The heartbeat is a timer that runs while there are connections. Serve and its like run in the
-//     goroutine that called them, and start one for each request that they answer.
+//     goroutine that called them, and start one for each request that they answer. Where there are event loops, Serve has a door
+//     (internal/door): it accepts in the goroutine of the caller, its http.Server in one of the door's, and a goroutine that has
+//     answered an upgrade request waits a second for another one.
 //
 // Shutdown waits for all of them.
 //
 // # Locks
 //
 // There is one order: shard.mu (the registry of rooms, sharded by name), then room.mu, then Conn.mu. Server.mu guards the set of
-// connections; it, and the two of a door (its visitors, and a visitor's answer), are never held together with another. None is held across a socket write or a callback. The turn of an event loop is
-// a lock too: it comes before all of these, and what is asked of a connection's link is noted without it, so nobody who holds one of
-// the others waits for a turn.
+// connections; it, and the two of a door (its visitors, and a visitor's answer; internal/door), are never held together with
+// another. None is held across a socket write or a callback. The turn of an event loop is a lock too: it comes before all of these,
+// and what is asked of a connection's link is noted without it, so nobody who holds one of the others waits for a turn.
 package roomcast

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/session"
 )
 
@@ -33,6 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		remoteAddr:  r.RemoteAddr,
 		path:        strings.Clone(r.URL.Path),
 		subprotocol: s.chooseSubprotocol(r.Header),
+		traffic:     traffic{since: time.Since(s.stats.start)},
 	}
 	c.reader.Deflate = extensions != "" // there is no other
 	c.out.writing = true                // nobody is woken before the link starts
@@ -54,12 +55,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // takeOver makes the connection behind w that of c, and returns what has been read from it beyond the request.
 func (c *Conn) takeOver(w http.ResponseWriter) (head []byte, err error) {
-	if a, ok := unwrap(w).(*answer); ok {
-		c.link = a.visitor.link
-		a.visitor.link.Hand(c)
-		a.taken = true
-		a.visitor.settle(a.visitor.leave)
-		return a.visitor.rest, nil
+	if link, rest, ok := door.Take(w, c); ok {
+		c.link = link
+		return rest, nil
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -69,17 +67,6 @@ func (c *Conn) takeOver(w http.ResponseWriter) (head []byte, err error) {
 	head = make([]byte, rw.Reader.Buffered())
 	_, _ = io.ReadFull(rw.Reader, head) // from memory: it cannot fail
 	return head, nil
-}
-
-// unwrap returns the ResponseWriter inside those of middleware, as http.ResponseController finds it.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		w = inner.Unwrap()
-	}
 }
 
 // connect runs the Connect callback. It counts as the connection's actor, since nothing has been read yet.
@@ -150,7 +137,7 @@ func (s *Server) checkUpgrade(r *http.Request) *refusal {
 		return upgradeRequired(fmt.Sprintf("Sec-WebSocket-Version is %q; this server speaks 13", h["Sec-Websocket-Version"]))
 	case len(keys) != 1 || !isKey(keys[0]):
 		return refuse(http.StatusBadRequest, fmt.Sprintf("Sec-WebSocket-Key is %q; send one key, 16 random bytes in base64", keys))
-	case !s.originAllowed(r):
+	case !session.OriginAllowed(r, *s.origins.Load()):
 		return refuse(http.StatusForbidden, fmt.Sprintf("the origin %q may not connect to %q: it is not among the allowed origins of the server",
 			h.Get("Origin"), r.Host))
 	}
@@ -163,33 +150,13 @@ func isKey(key string) bool {
 	return err == nil && len(nonce) == 16
 }
 
-// originAllowed reports whether the request comes from no browser, from the host itself, or from an origin of
-// Options.AllowedOrigins (RFC 6455, section 10.2; RFC 6454).
-func (s *Server) originAllowed(r *http.Request) bool {
-	values := r.Header["Origin"]
-	if len(values) == 0 {
-		return true
+// SetAllowedOrigins replaces Options.AllowedOrigins: for every request that comes from now on. Who is connected stays.
+func (s *Server) SetAllowedOrigins(patterns []string) error {
+	if err := session.CheckOrigins(patterns); err != nil {
+		return fmt.Errorf("roomcast: AllowedOrigins has %w", err)
 	}
-	if len(values) > 1 {
-		return false
-	}
-	origin := strings.ToLower(values[0])
-	if u, err := url.Parse(origin); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	_, host, _ := strings.Cut(origin, "://")
-	return slices.ContainsFunc(s.opts.AllowedOrigins, func(pattern string) bool {
-		pattern = strings.ToLower(pattern)
-		subject := host
-		if pattern == "*" {
-			return true
-		}
-		if strings.Contains(pattern, "://") {
-			subject = origin
-		}
-		matched, _ := path.Match(pattern, subject) // Validate has checked the pattern
-		return matched
-	})
+	s.origins.Store(new(slices.Clone(patterns)))
+	return nil
 }
 
 // chooseSubprotocol returns the place, from 1, of the first of the client's subprotocols that the server speaks, or 0 (RFC 6455,

@@ -158,6 +158,38 @@ func TestOrigin(t *testing.T) {
 	answerTo(t, roomcast.New(roomcast.Handler{}, roomcast.Options{}), r, 403)
 }
 
+// TestSetAllowedOrigins holds that origins can change while the server serves, and that ones that make no sense change nothing.
+func TestSetAllowedOrigins(t *testing.T) {
+	patterns := []string{"one.example"}
+	srv := roomcast.New(roomcast.Handler{}, roomcast.Options{AllowedOrigins: patterns})
+	patterns[0] = "two.example" // is ours, not the server's
+	status := func(origin string, want int) {
+		t.Helper()
+		r := roomcasttest.Request("/")
+		r.Header.Set("Origin", "https://"+origin)
+		answerTo(t, srv, r, want)
+	}
+	status("one.example", 101)
+	status("two.example", 403)
+	if err := srv.SetAllowedOrigins(patterns); err != nil {
+		t.Fatal(err)
+	}
+	patterns[0] = "three.example"
+	status("one.example", 403)
+	status("two.example", 101)
+	for _, bad := range []string{"", "a[b"} {
+		err := srv.SetAllowedOrigins([]string{"*", bad})
+		if err == nil || !strings.HasPrefix(err.Error(), `roomcast: AllowedOrigins has "`+bad+`"`) {
+			t.Errorf("%q: %v, want an error that names it", bad, err)
+		}
+	}
+	status("one.example", 403)
+	if err := srv.SetAllowedOrigins(nil); err != nil {
+		t.Fatal(err)
+	}
+	status("two.example", 403)
+}
+
 func TestSubprotocol(t *testing.T) {
 	for _, c := range []struct {
 		name, spoken string

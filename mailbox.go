@@ -196,6 +196,7 @@ func (c *Conn) Receive(p []byte) (more bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.received += uint64(len(p))
 	c.pulse.heard(c.reader.MidFrame())
 	return c.end != nil || !c.in.full(c.srv.opts.MailboxBytes)
 }

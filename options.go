@@ -1,11 +1,9 @@
 package roomcast
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"path"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/session"
@@ -85,7 +83,7 @@ type Options struct {
 	// Compression is whether messages are compressed for the clients that offer it. Zero means that they are not.
 	Compression Compression
 
-	// Logger is told of the end of each connection at Debug, of one that broke a rule or was too slow at Warn, and of a
+	// Logger is told of the end of each connection at Info, of one that broke a rule or was too slow at Warn, and of a
 	// panic in a callback at Error. Nil means silence.
 	Logger *slog.Logger
 }
@@ -143,13 +141,8 @@ func (o Options) Validate() error {
 	if o.Compression > CompressionOn {
 		return fmt.Errorf("roomcast: Options.Compression is %d; set CompressionOff or CompressionOn", o.Compression)
 	}
-	for _, pattern := range o.AllowedOrigins {
-		if pattern == "" {
-			return errors.New(`roomcast: Options.AllowedOrigins has ""; leave it out, or write "*" for any origin`)
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("roomcast: Options.AllowedOrigins has %q: %w; see path.Match for the syntax", pattern, err)
-		}
+	if err := session.CheckOrigins(o.AllowedOrigins); err != nil {
+		return fmt.Errorf("roomcast: Options.AllowedOrigins has %w", err)
 	}
 	if len(o.Subprotocols) > math.MaxUint8 {
 		return fmt.Errorf("roomcast: Options.Subprotocols has %d names; list at most %d", len(o.Subprotocols), math.MaxUint8)

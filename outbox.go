@@ -1,6 +1,11 @@
 package roomcast
 
-import "sync"
+import (
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/netloop"
+)
 
 // outbox is what waits to be sent to one connection: frames shared with other outboxes, oldest first. It holds no lock and does
 // no I/O; it is guarded by Conn.mu.
@@ -34,13 +39,6 @@ const (
 
 // largeQueue is how many frames a queue may have held and still be lent again.
 const largeQueue = 1024
-
-// A frame of some size is written from its own memory, since copying it costs more: than a write of its own from directSize on, than a
-// piece of a write from pieceSize on.
-const (
-	directSize = 16 << 10
-	pieceSize  = 1 << 10
-)
 
 func (q *queue) push(f *frame) {
 	if len(q.frames) == cap(q.frames) && q.head > len(q.frames)/2 {
@@ -116,66 +114,26 @@ func (o *outbox) output(scratch []byte, pieces [][]byte) [][]byte {
 	if o.rest == nil {
 		return append(pieces, first)
 	}
-	g := gathering{scratch: scratch, pieces: pieces, direct: directSize, most: len(scratch)}
-	if cap(pieces) > 1 {
-		g.direct, g.most = pieceSize, 4*len(scratch)
-	}
-	more := g.add(first)
+	g := netloop.Gather(scratch, pieces)
+	more := g.Add(first)
 	q := o.rest
 	for q.lent = 0; more && q.head+q.lent < len(q.frames); q.lent++ {
-		more = g.add(o.bytesOf(q.frames[q.head+q.lent]))
+		more = g.Add(o.bytesOf(q.frames[q.head+q.lent]))
 	}
-	return g.done()
+	return g.Pieces()
 }
 
-// gathering is output that is being put together.
-type gathering struct {
-	scratch []byte // what is copied goes here
-	used    int    // of scratch, by all pieces
-	piece   int    // where in scratch the piece begins that grows
-	pieces  [][]byte
-	direct  int // from this size on nothing is copied
-	most    int // no more is added when there are so many bytes
-	bytes   int // in all pieces
-}
-
-// add adds p, or as much of it as there is room for, and reports whether more may follow.
-func (g *gathering) add(p []byte) (more bool) {
-	if len(p) < g.direct {
-		n := copy(g.scratch[g.used:], p)
-		g.used += n
-		g.bytes += n
-		return n == len(p) && g.bytes < g.most
+// taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more, and if not the
+// writing is over; how many frames have been sent with these bytes, and when the first of them was broadcast, if that is measured.
+func (o *outbox) taken(n int) (more bool, frames int, born time.Duration) {
+	if o.first != nil && n >= len(o.first.bytes)-int(o.sent) {
+		born = o.first.born
 	}
-	g.flush()
-	if len(g.pieces) == cap(g.pieces) {
-		return false
-	}
-	g.pieces = append(g.pieces, p)
-	g.bytes += len(p)
-	return len(g.pieces) < cap(g.pieces) && g.bytes < g.most
-}
-
-// flush ends the piece that grows.
-func (g *gathering) flush() {
-	if g.used > g.piece {
-		g.pieces = append(g.pieces, g.scratch[g.piece:g.used])
-		g.piece = g.used
-	}
-}
-
-func (g *gathering) done() [][]byte {
-	g.flush()
-	return g.pieces
-}
-
-// taken removes the n bytes of the latest output that the socket took. It reports whether the writer has to ask for more; if not,
-// the writing is over.
-func (o *outbox) taken(n int) (more bool) {
 	if o.rest != nil {
 		o.rest.lent = 0
 	}
 	if n == o.bytes && o.pings == 0 && (o.rest == nil || len(o.rest.notices) == 0) { // all of it: no need to look at each
+		frames = o.waiting()
 		o.first, o.sent, o.bytes = nil, 0, 0
 		if o.rest != nil {
 			o.rest.release()
@@ -189,11 +147,12 @@ func (o *outbox) taken(n int) (more bool) {
 		}
 		n -= k
 		if o.sent += uint32(k); int(o.sent) == len(o.first.bytes) {
+			frames++
 			o.next()
 		}
 	}
 	o.writing = o.first != nil || o.closed
-	return o.writing
+	return o.writing, frames, born
 }
 
 // next removes the first frame, which is sent.
@@ -243,7 +202,10 @@ func (c *Conn) Output(scratch []byte, pieces [][]byte) (out [][]byte, last bool)
 // Written is netloop.Peer: n bytes are on their way.
 func (c *Conn) Written(n int) (more bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.pulse.drained = c.pulse.drained || n > 0
-	return c.out.taken(n)
+	c.sent += uint64(n)
+	more, frames, born := c.out.taken(n)
+	c.mu.Unlock()
+	c.srv.stats.countWrite(frames, born)
+	return more
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -71,7 +72,10 @@ func TestG7_PublishToTheSlow(t *testing.T) {
 		h := newHub(t, roomcast.Options{OutboxBytes: 1000}, nil)
 		h.dial("a")
 		slow, _ := h.dial("a")
+		synctest.Wait()
 		slow.Stall()
+		h.Broadcast("a", roomcast.Text("the last that is read"))
+		synctest.Wait()
 		var ten []roomcast.Message
 		for range 10 {
 			ten = append(ten, roomcast.Binary(make([]byte, 80)))
@@ -153,4 +157,45 @@ func TestOneWay(t *testing.T) {
 			roomcast.New(c.h, roomcast.Options{})
 		}()
 	}
+}
+
+// The histograms count every frame that leaves, and the latency of some broadcasts; a connection counts its bytes.
+func TestStatsOfWrites(t *testing.T) {
+	forEachTransport(t, func(t *testing.T, on func(*hub) *hub) {
+		h := on(newHub(t, roomcast.Options{}, nil))
+		client, conn := h.dial("a")
+		const messages = 256
+		for range messages {
+			h.Broadcast("a", roomcast.Text("hello"))
+		}
+		for range messages {
+			client.Receive()
+		}
+		client.Send("twelve bytes") // and a header of six
+		conn.Send(roomcast.Text("end"))
+		client.Receive()
+		client.Close(1000, "")
+		h.Shutdown(context.Background())
+		st := h.Stats()
+		var writes, latencies uint64
+		for _, n := range st.Writes.Counts {
+			writes += n
+		}
+		for _, n := range st.Latency.Counts {
+			latencies += n
+		}
+		expect(t, "frames", st.Writes.Sum, messages+2) // and the Close frame
+		if writes < 1 || writes > messages+2 || latencies > messages/64 || len(st.Latency.Counts) != len(st.Latency.Bounds)+1 || len(st.Writes.Counts) != len(st.Writes.Bounds)+1 {
+			t.Errorf("%d writes, %d latencies: %+v", writes, latencies, st)
+		}
+		received, sent := conn.Traffic()
+		if received != 18+8 && received != 18+8+8 { // and one Close frame, or two
+			t.Errorf("%d bytes received", received)
+		}
+		expect(t, "bytes sent", sent, messages*7+5+4) // and the Close frame
+		expect(t, "waiting", h.Waiting(), 0)
+		if lasted := time.Since(conn.Since()); lasted < 0 || lasted > time.Hour {
+			t.Errorf("it lasted %v", lasted)
+		}
+	})
 }

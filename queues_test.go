@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/roomcast/roomcast/internal/netloop"
 )
 
 // An outbox is, for whatever sizes of frames, of scratch buffers and of partial writes, the bytes of its frames in order.
@@ -12,7 +14,7 @@ func TestOutboxModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var o outbox
 		var want, got []byte
-		awake := false
+		awake, added, sent := false, 0, 0
 		scratch := make([]byte, rapid.SampledFrom([]int{1, 10, 64 << 10}).Draw(t, "scratch"))
 		pieces := make([][]byte, rapid.SampledFrom([]int{1, 2, 64}).Draw(t, "pieces"))
 		write := func() {
@@ -23,15 +25,18 @@ func TestOutboxModel(t *testing.T) {
 			}
 			n := rapid.IntRange(1, len(p)).Draw(t, "taken")
 			got = append(got, p[:n]...)
-			if awake = o.taken(n); awake != (o.bytes > 0) {
+			more, frames, _ := o.taken(n)
+			if awake, sent = more, sent+frames; awake != (o.bytes > 0) {
 				t.Fatalf("taken wants more to be asked for: %v, while %d bytes wait", awake, o.bytes)
 			}
 		}
 		for i := range rapid.IntRange(1, 300).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "add") {
-				size := rapid.SampledFrom([]int{1, 2, 130, pieceSize - 1, pieceSize, directSize - 1, directSize, 3 * directSize}).Draw(t, "size")
+				size := rapid.SampledFrom([]int{1, 2, 130, 1<<10 - 1, 1 << 10,
+					netloop.DirectSize - 1, netloop.DirectSize, 3 * netloop.DirectSize}).Draw(t, "size")
 				f := &frame{bytes: bytes.Repeat([]byte{byte(i)}, size)}
 				want = append(want, f.bytes...)
+				added++
 				if wake := o.add(f); wake == awake {
 					t.Fatalf("add asks to be woken: %v, while the writer is awake: %v", wake, awake)
 				}
@@ -48,6 +53,9 @@ func TestOutboxModel(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Fatal("what was written is not what was added")
+		}
+		if sent != added {
+			t.Fatalf("%d frames counted as sent, of %d", sent, added)
 		}
 		if o.waiting() != 0 || o.rest != nil || o.bytes != 0 {
 			t.Fatalf("an empty outbox keeps a queue, or counts %d bytes", o.bytes)

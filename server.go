@@ -3,7 +3,9 @@ package roomcast
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/netloop"
 )
 
@@ -55,6 +58,7 @@ type Server struct {
 	rooms    *registry
 	loops    netloop.Loops
 	stats    counters
+	origins  atomic.Pointer[[]string] // that may connect; the slice never changes
 
 	mu        sync.Mutex // never held together with another lock
 	conns     wheel      // all connections that are not forgotten
@@ -72,7 +76,7 @@ func New(h Handler, o Options) *Server {
 	if h.Relay && (h.Message != nil || h.Messages != nil) || h.Message != nil && h.Messages != nil {
 		panic("roomcast: a message can go one way only; set one of Handler.Message, Handler.Messages and Handler.Relay")
 	}
-	return &Server{
+	s := &Server{
 		handler:  h,
 		opts:     o.withDefaults(),
 		loops:    netloop.Loops{Coalesce: o.Coalesce},
@@ -80,6 +84,9 @@ func New(h Handler, o Options) *Server {
 		rooms:    newRegistry(),
 		drained:  make(chan struct{}),
 	}
+	s.stats.start = time.Now()
+	s.origins.Store(new(slices.Clone(o.AllowedOrigins)))
+	return s
 }
 
 // CheckRoom reports what is wrong with the name of a room, as an ErrRoomName: it has 1 to Options.MaxRoomNameBytes bytes of valid
@@ -136,11 +143,52 @@ func (s *Server) ServeHandler(l net.Listener, h http.Handler) error {
 	}
 	hs := s.httpServer(h)
 	if tcp, ok := l.(*net.TCPListener); ok {
-		if d, err := newDoor(s, tcp, hs); err == nil {
-			return s.serve(l, d, d.serve)
+		cfg := door.Config{HTTP: hs, Loops: &s.loops, CloseTimeout: s.opts.CloseTimeout, Logger: s.opts.Logger}
+		if d, err := door.New(tcp, cfg); err == nil {
+			return s.serve(l, d, d.Serve)
 		}
 	}
 	return s.serve(l, hs, func() error { return hs.Serve(l) })
+}
+
+// listener is what Shutdown and Close end: an http.Server or a door.Door.
+type listener interface {
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// httpServer returns an http.Server within the limits of the options.
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	hs := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.opts.HandshakeTimeout,
+		ReadTimeout:       s.opts.HandshakeTimeout,
+		IdleTimeout:       s.opts.HandshakeTimeout,
+		MaxHeaderBytes:    s.opts.MaxHeaderBytes,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+	hs.Protocols.SetHTTP1(true) // WebSocket over HTTP/2 (RFC 8441) is another protocol
+	return hs
+}
+
+// serve runs a listener that Shutdown and Close end.
+func (s *Server) serve(l io.Closer, what listener, run func() error) error {
+	defer l.Close()
+	s.mu.Lock()
+	closing := s.closing
+	if !closing {
+		s.listeners = append(s.listeners, what)
+	}
+	s.mu.Unlock()
+	if closing {
+		_ = what.Close() // nobody has connected
+		return http.ErrServerClosed
+	}
+	if err := run(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("roomcast: %w", err)
+	}
+	return http.ErrServerClosed
 }
 
 // Shutdown refuses new connections, closes the others with 1001 after what has been sent to them, and waits until all have hung up
@@ -230,13 +278,14 @@ func (s *Server) forget(c *Conn) {
 
 // logEnd logs the end of a connection. It is called by the connection's actor, so that a slow log holds up nobody else.
 func (s *Server) logEnd(c *Conn) {
-	level := slog.LevelDebug
+	level := slog.LevelInfo
 	switch c.end.why {
 	case EndOutboxFull, EndPongTimeout, EndProtocol, EndInvalidUTF8, EndTooBig:
 		level = slog.LevelWarn
 	}
 	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, level) {
+		received, sent := c.Traffic()
 		s.opts.Logger.Log(ctx, level, "connection ended", "conn", c.ID(), "remote", c.remoteAddr, "why", c.end.why,
-			"code", c.end.code, "reason", c.end.reason)
+			"code", c.end.code, "reason", c.end.reason, "lasted", time.Since(c.Since()).Round(time.Millisecond), "received", received, "sent", sent)
 	}
 }

@@ -1,6 +1,11 @@
 package roomcast
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"time"
+)
 
 // EndReason is why a connection ended: one of a closed list.
 type EndReason string
@@ -47,7 +52,25 @@ type Stats struct {
 	Delivered   uint64               // messages handed to connections: one broadcast to ten members counts ten
 	Dropped     uint64               // messages that a member missed because it was slow: Options.Slow
 	Superseded  uint64               // messages that were dropped because a later one with the same key followed: SlowKeepLatest
+	Writes      Histogram            // how many frames left with one write to a socket; those of a client that were relayed at once are one
+	Latency     Histogram            // seconds from a broadcast to the write that sends it: of one in 64, where it was the first in its write
 }
+
+// Histogram counts values by their size.
+type Histogram struct {
+	Bounds []float64 // in ascending order; not to be changed
+	Counts []uint64  // by bound: values up to it and above the one before. The last count has those above all bounds
+	Sum    float64   // of all values
+}
+
+// The bounds of the two histograms: the first is powers of two.
+var (
+	writeBounds   = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
+	latencyBounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
+// sampleEvery is how many messages are broadcast for each whose latency is measured.
+const sampleEvery = 64
 
 // counters is what Stats is made of.
 type counters struct {
@@ -57,6 +80,46 @@ type counters struct {
 	dropped    atomic.Uint64
 	superseded atomic.Uint64
 	ended      [len(endReasons)]atomic.Uint64
+
+	writes    [12]atomic.Uint64 // by writeBounds
+	written   atomic.Uint64     // frames, in all of them
+	latencies [17]atomic.Uint64 // by latencyBounds
+	latency   atomic.Uint64     // nanoseconds, of all of them
+
+	start time.Time // Conn.since and frame.born count from here
+}
+
+// sample returns when a broadcast begins that is to be measured, or 0. It is called for each, with how many messages it has.
+func (n *counters) sample(messages int) (born time.Duration) {
+	if n.broadcasts.Add(uint64(messages))%sampleEvery >= uint64(messages) {
+		return 0
+	}
+	return max(1, time.Since(n.start))
+}
+
+// countWrite counts a write that has sent so many frames, the first of which was broadcast when born says, if it is measured.
+func (n *counters) countWrite(frames int, born time.Duration) {
+	if frames == 0 {
+		return // a part of one
+	}
+	n.writes[min(bits.Len(uint(frames-1)), len(writeBounds))].Add(1)
+	n.written.Add(uint64(frames))
+	if born == 0 {
+		return
+	}
+	took := time.Since(n.start) - born
+	i, _ := slices.BinarySearch(latencyBounds, took.Seconds())
+	n.latencies[i].Add(1)
+	n.latency.Add(uint64(took))
+}
+
+// histogram returns what has been counted.
+func histogram(bounds []float64, counts []atomic.Uint64, sum float64) Histogram {
+	h := Histogram{Bounds: bounds, Counts: make([]uint64, len(counts)), Sum: sum}
+	for i := range counts {
+		h.Counts[i] = counts[i].Load()
+	}
+	return h
 }
 
 // countEnd counts the end of a connection.
@@ -82,9 +145,21 @@ func (s *Server) Stats() Stats {
 		Delivered:   s.stats.delivered.Load(),
 		Dropped:     s.stats.dropped.Load(),
 		Superseded:  s.stats.superseded.Load(),
+		Writes:      histogram(writeBounds, s.stats.writes[:], float64(s.stats.written.Load())),
+		Latency:     histogram(latencyBounds, s.stats.latencies[:], time.Duration(s.stats.latency.Load()).Seconds()),
 	}
 	for i, r := range endReasons {
 		st.Ended[r] = s.stats.ended[i].Load()
 	}
 	return st
+}
+
+// Waiting returns how many bytes wait in the outboxes of all connections. It looks at each of them.
+func (s *Server) Waiting() (bytes int) {
+	for _, c := range s.Conns() {
+		c.mu.Lock()
+		bytes += c.out.bytes
+		c.mu.Unlock()
+	}
+	return bytes
 }

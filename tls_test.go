@@ -350,12 +350,13 @@ func TestLogger(t *testing.T) {
 		var logged bytes.Buffer
 		hurt(t, roomcast.Options{Logger: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 		for why, level := range map[roomcast.EndReason]string{
-			roomcast.EndPanic: "DEBUG", roomcast.EndInvalidUTF8: "WARN", roomcast.EndTooBig: "WARN", roomcast.EndProtocol: "WARN",
-			roomcast.EndOutboxFull: "WARN", roomcast.EndPongTimeout: "WARN", roomcast.EndClient: "DEBUG", roomcast.EndShutdown: "DEBUG",
+			roomcast.EndPanic: "INFO", roomcast.EndInvalidUTF8: "WARN", roomcast.EndTooBig: "WARN", roomcast.EndProtocol: "WARN",
+			roomcast.EndOutboxFull: "WARN", roomcast.EndPongTimeout: "WARN", roomcast.EndClient: "INFO", roomcast.EndShutdown: "INFO",
 		} {
 			lines := 0
 			for line := range strings.Lines(logged.String()) {
-				if strings.Contains(line, "level="+level) && strings.Contains(line, "why="+string(why)+" code=") && strings.Contains(line, " conn=") {
+				if strings.Contains(line, "level="+level) && strings.Contains(line, "why="+string(why)+" code=") && strings.Contains(line, " conn=") && strings.Contains(line, " lasted=") &&
+					strings.Contains(line, " received=") && strings.Contains(line, " sent=") {
 					lines++
 				}
 			}

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -102,56 +99,4 @@ func startOwn() (*ownServer, error) {
 		cancel()
 		<-done
 	}}, nil
-}
-
-// progress shows how far things are: rewritten in place on a terminal, a line now and then elsewhere.
-type progress struct {
-	w     io.Writer
-	place bool // in place
-	every time.Duration
-	shown bool
-}
-
-const (
-	everyInPlace = 200 * time.Millisecond
-	everyLine    = 5 * time.Second
-)
-
-func newProgress(f *os.File, off bool) *progress {
-	p := &progress{w: f, every: everyLine, place: isTerminal(f)}
-	if p.place {
-		p.every = everyInPlace
-	}
-	if off {
-		p.every = 0
-	}
-	return p
-}
-
-// isTerminal reports whether f is a terminal on which a line can be written again.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && runtime.GOOS != "windows"
-}
-
-const (
-	restart  = "\r\x1b[K" // to the beginning of the line, which becomes empty
-	dontWrap = "\x1b[?7l" // what does not fit is cut, so that it stays one line
-	wrap     = "\x1b[?7h"
-)
-
-func (p *progress) show(now loadgen.Progress) {
-	if p.place {
-		fmt.Fprintf(p.w, "%s%s%s%s", restart, dontWrap, now, wrap)
-	} else {
-		fmt.Fprintln(p.w, now)
-	}
-	p.shown = true
-}
-
-// clear takes the line away.
-func (p *progress) clear() {
-	if p.place && p.shown {
-		fmt.Fprint(p.w, restart)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,8 +43,14 @@ func echo(t *testing.T, times int) (url string, relayed <-chan struct{}) {
 }
 
 // TestBenchOwnServer holds that a bench without an address is clean, says what it does, and gives the result as JSON alone.
-func TestBenchOwnServer(t *testing.T) {
-	stdout, stderr, code := output(t, "bench", "--conns=20", "--rooms=2", "--messages=100", "--warmup=0", "--json")
+func TestBenchOwnServer(t *testing.T) { benchOwnServer(t) }
+
+// TestBenchOwnServerProtocol holds the same through roomcast.v1, and so that the generator and the server agree on it.
+func TestBenchOwnServerProtocol(t *testing.T) { benchOwnServer(t, "--protocol") }
+
+func benchOwnServer(t *testing.T, flags ...string) {
+	t.Helper()
+	stdout, stderr, code := output(t, append([]string{"bench", "--conns=20", "--rooms=2", "--messages=100", "--warmup=0", "--json"}, flags...)...)
 	var r loadgen.Result
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || strings.Count(stdout, "\n") != 1 {
 		t.Fatalf("stdout %q: %v", stdout, err)
@@ -53,6 +60,9 @@ func TestBenchOwnServer(t *testing.T) {
 	}
 	if !strings.HasPrefix(stderr, "No address given: ") || !strings.Contains(stderr, r.URL) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("stderr %q, want one line that tells of the server", stderr)
+	}
+	if r.Load.Protocol != slices.Contains(flags, "--protocol") {
+		t.Errorf("protocol %v with the flags %v", r.Load.Protocol, flags)
 	}
 	if s := r.Server; s == nil || !s.WithGenerator {
 		t.Errorf("server %+v, want one that covers the generator too", s)

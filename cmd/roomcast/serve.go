@@ -10,16 +10,35 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/server"
 )
 
 type serveCmd struct {
 	config.Serve
+	JSON bool `name:"json" help:"Say where it listens as one line of JSON, {\"addr\":…,\"url\":…}."`
 }
 
+// Help is what the flags cannot say.
+func (*serveCmd) Help() string {
+	return `A flag wins over its environment variable, that over the configuration file, that over the default; roomcast check shows
+what comes out. SIGHUP reads the file again: what can change while serving changes, nobody is dropped, and a file with
+a fault in it changes nothing.
+
+  roomcast serve --addr 0.0.0.0:8080 --allowed-origin https://app.example.com
+  roomcast serve --config roomcast.yaml`
+}
+
+func (*serveCmd) loads() {}
+
 // Run serves until SIGINT or SIGTERM.
-func (c *serveCmd) Run() error {
+func (c *serveCmd) Run(command *kong.Context, fault settingsFault) error {
+	settings, problems := load(&c.Serve, command, fault)
+	if len(problems) > 0 {
+		return exitError{exitUsage, firstOf(problems)}
+	}
 	signal.Ignore(syscall.SIGPIPE) // who reads our output may go away; the rooms stay
 	ctx, release := untilSignal()
 	defer release()
@@ -32,16 +51,16 @@ func (c *serveCmd) Run() error {
 		return cannotListen(c.Addr, err)
 	}
 	addr := listener.Addr().(*net.TCPAddr)
-	if !addr.IP.IsLoopback() && !c.Tokens() && !c.AllowAnonymous {
+	if !addr.IP.IsLoopback() && !c.Closed() { // a name that is not what it looks like; of addresses, load has said so
 		_ = listener.Close() // nobody has connected
-		return exitError{exitUsage, fmt.Errorf("--addr %s: other machines can reach it, and there are no keys for tokens: give some "+
-			"(--token-secret, --token-key-file, --token-jwks-url), or let anybody join any room with --allow-anonymous", c.Addr)}
+		return exitError{exitUsage, c.TooOpen()}
 	}
 	s, err := server.New(&c.Serve, logger)
 	if err != nil {
 		_ = listener.Close() // nobody has connected
 		return exitError{exitUsage, err}
 	}
+	defer reloadOnHangup(s, logger, settings)() // before anybody knows that it listens, for they may send the signal at once
 	switch {
 	case c.Tokens():
 		logger.Info("listening", "addr", addr.String(), "open_to", "clients with a token")
@@ -50,7 +69,11 @@ func (c *serveCmd) Run() error {
 	default:
 		logger.Warn("listening: anyone who can reach this address can join any room, for there are no keys for tokens", "addr", addr.String())
 	}
-	fmt.Printf("Open %s in two browser tabs and chat. Ctrl-C stops.\n", home(addr))
+	if c.JSON {
+		printJSON(map[string]string{"addr": addr.String(), "url": home(addr)})
+	} else {
+		fmt.Printf("Open %s in two browser tabs and chat. Ctrl-C stops.\n", home(addr))
+	}
 	return s.Run(ctx, listener)
 }
 

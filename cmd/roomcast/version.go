@@ -6,28 +6,52 @@ import (
 	"runtime/debug"
 )
 
-type versionCmd struct{}
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print it as one line of JSON."`
+}
 
 // Run prints one line: version, commit, toolchain, system.
-func (versionCmd) Run() error {
-	_, err := fmt.Println(version(debug.ReadBuildInfo()))
+func (c *versionCmd) Run() error {
+	v := version(debug.ReadBuildInfo())
+	if c.JSON {
+		printJSON(v)
+		return nil
+	}
+	_, err := fmt.Println(v)
 	return err
 }
 
-func version(info *debug.BuildInfo, ok bool) string {
-	number, commit, changed := "unknown", "unknown", ""
+// build is what the program was built from.
+type build struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Changed bool   `json:"changed"` // since the commit
+	Go      string `json:"go"`
+	System  string `json:"system"`
+}
+
+func (b build) String() string {
+	changed := ""
+	if b.Changed {
+		changed = " with changes"
+	}
+	return fmt.Sprintf("roomcast %s, commit %s%s, %s, %s", b.Version, b.Commit, changed, b.Go, b.System)
+}
+
+func version(info *debug.BuildInfo, ok bool) build {
+	b := build{Version: "unknown", Commit: "unknown", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	if ok && info.Main.Version != "" {
-		number = info.Main.Version
+		b.Version = info.Main.Version
 	}
 	if ok {
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
-				commit = s.Value
+				b.Commit = s.Value
 			case s.Key == "vcs.modified" && s.Value == "true":
-				changed = " with changes"
+				b.Changed = true
 			}
 		}
 	}
-	return fmt.Sprintf("roomcast %s, commit %s%s, %s, %s/%s", number, commit, changed, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b
 }

@@ -15,6 +15,8 @@ import (
 type Bench struct {
 	URL string `arg:"" optional:"" name:"url" help:"Server to load, ws://host:port or wss://host:port; its rooms are at /rooms/NAME, or at NAME below the path if there is one. Without it, a server of its own is started in this process."`
 
+	Protocol bool `help:"Speak roomcast.v1 instead of connecting to the address of a room: at /ws, or at the path of the URL if there is one. Each connection joins its room, and a message is a JSON string of --size characters, so that the application's bytes are the same."`
+
 	Conns   int     `short:"c" default:"100" placeholder:"N" help:"Connections in all, spread over the rooms; the senders are among them (default: ${default})."`
 	Rooms   int     `default:"1" placeholder:"N" help:"Rooms. What one member sends goes to all others in its room (default: ${default})."`
 	Senders int     `placeholder:"N" help:"Connections that send, spread over the rooms (default: one in each room)."`
@@ -71,7 +73,7 @@ func FlagError(err error) error {
 // Load is what the settings mean for the generator.
 func (b *Bench) Load() loadgen.Config {
 	load := loadgen.Config{
-		URL: b.URL, Header: http.Header{}, Insecure: b.Insecure,
+		URL: b.URL, Protocol: b.Protocol, Header: http.Header{}, Insecure: b.Insecure,
 		Conns: b.Conns, Rooms: b.Rooms, Senders: b.Senders, Window: b.Window, Rate: b.Rate, Size: int(b.Size),
 		Duration: b.Duration, Warmup: b.Warmup, Messages: b.Messages, Timeout: b.Timeout, PIDs: b.PID,
 	}

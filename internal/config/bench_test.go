@@ -40,14 +40,14 @@ func TestBenchDefaults(t *testing.T) {
 }
 
 func TestBenchFlags(t *testing.T) {
-	b, err := parseBench(t, "wss://example.com/x -c 50 --rooms 5 -R 2.5 --size 1KiB -n 9 --warmup 0 --timeout 1s --pid 7 --pid 8 --insecure "+
+	b, err := parseBench(t, "wss://example.com/x -c 50 --rooms 5 -R 2.5 --size 1KiB -n 9 --warmup 0 --timeout 1s --pid 7 --pid 8 --insecure --protocol "+
 		"-H Authorization:token,1 -H X-A:b --json --no-progress")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := b.Load()
 	if got.URL != "wss://example.com/x" || got.Conns != 50 || got.Rooms != 5 || got.Senders != 5 || got.Window != 0 || got.Rate != 2.5 ||
-		got.Size != 1024 || got.Messages != 9 || got.Duration != 0 || got.Warmup != 0 || got.Timeout != time.Second || !got.Insecure {
+		got.Size != 1024 || got.Messages != 9 || got.Duration != 0 || got.Warmup != 0 || got.Timeout != time.Second || !got.Insecure || !got.Protocol {
 		t.Errorf("load %+v", got)
 	}
 	if fmt.Sprint(got.PIDs) != "[7 8]" || got.Header.Get("Authorization") != "token,1" || got.Header.Get("X-A") != "b" || !b.JSON || !b.NoProgress {

@@ -23,12 +23,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func parse(t *testing.T, args ...string) (*Serve, error) {
 	t.Helper()
 	var serve Serve
-	parser, err := kong.New(&serve, kong.Writers(io.Discard, io.Discard))
+	parser, err := kong.New(&serve, Durations(), kong.Writers(io.Discard, io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = parser.Parse(args)
-	return &serve, err
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return nil, err
+	}
+	if _, problems := serve.Load(ctx); len(problems) > 0 {
+		return nil, problems[0]
+	}
+	return &serve, nil
 }
 
 func TestDefaults(t *testing.T) {

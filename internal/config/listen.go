@@ -12,7 +12,7 @@ import (
 type Listen struct {
 	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ROOMCAST_ADDR" help:"Address to listen on; port 0 takes a free one. One that other machines can reach wants keys for tokens, or --allow-anonymous (default: ${default})."`
 
-	AllowedOrigin []string `placeholder:"ORIGIN" env:"ROOMCAST_ALLOWED_ORIGIN" help:"Browser origin that may connect besides this host itself, such as https://app.example.com or *.example.com; * for any. May be repeated."`
+	AllowedOrigin []string `placeholder:"ORIGIN" reload:"true" env:"ROOMCAST_ALLOWED_ORIGIN" help:"Browser origin that may connect besides this host itself, such as https://app.example.com or *.example.com; * for any. May be repeated."`
 }
 
 func (l *Listen) problems() (found []error) {

@@ -3,15 +3,20 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/roomcast/roomcast"
 )
 
 // Serve is everything that `roomcast serve` can be told. A flag wins over its environment variable, that over the file, that over
-// the default. Each group stands in a file of its own; a new one is embedded here and named in groups.
+// the default: Load does that. Each group stands in a file of its own; a new one is embedded here and named in groups.
+//
+// The fields' tags are kong's, and two of our own: secret:"true" keeps a value out of everything that is printed, and reload:"true"
+// says that server.Reload puts a change into effect.
 type Serve struct {
+	Config string `placeholder:"FILE" env:"ROOMCAST_CONFIG" help:"Configuration file: YAML with the names of these flags as keys. Flags and environment variables win over it."`
+
 	Listen `embed:""`
 	Auth   `embed:""`
 	Limits `embed:""`
@@ -43,18 +48,28 @@ func (s *Serve) Problems() []error {
 	if len(found) > 0 {
 		return found
 	}
+	if host, _, _ := net.SplitHostPort(s.Addr); !s.Closed() && reachable(host) {
+		found = append(found, s.TooOpen())
+	}
 	if err := s.Options(nil).Validate(); err != nil { // what the flags cannot say by themselves, if ever there is such a thing
 		found = append(found, err)
 	}
 	return found
 }
 
-// Validate reports the first of the Problems.
-func (s *Serve) Validate() error {
-	if found := s.Problems(); len(found) > 0 {
-		return found[0]
-	}
-	return nil
+// Closed reports whether an address that other machines can reach is fine: they need a token, or it is wanted that they need none.
+func (s *Serve) Closed() bool { return s.Tokens() || s.AllowAnonymous }
+
+// TooOpen is what is wrong with such an address otherwise.
+func (s *Serve) TooOpen() error {
+	return invalid("addr", s.Addr, "other machines can reach it, and there are no keys for tokens: give some "+
+		"(--token-secret, --token-key-file, --token-jwks-url), or let anybody join any room with --allow-anonymous")
+}
+
+// reachable reports whether other machines can reach a host for certain. What a name stands for, only listening shows.
+func reachable(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && !ip.IsLoopback()
 }
 
 // Options is what the settings mean for roomcast; what has no flag keeps its default there.
@@ -65,15 +80,3 @@ func (s *Serve) Options(logger *slog.Logger) roomcast.Options {
 	}
 	return o
 }
-
-// Problem is a setting that makes no sense.
-type Problem struct {
-	Flag   string // without its dashes
-	Value  any    // of a secret: only that it is there
-	Remedy string
-}
-
-// Error is one line with the remedy in it.
-func (p *Problem) Error() string { return fmt.Sprintf("--%s %v: %s", p.Flag, p.Value, p.Remedy) }
-
-func invalid(flag string, value any, remedy string) error { return &Problem{flag, value, remedy} }

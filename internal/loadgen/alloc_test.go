@@ -1,23 +1,30 @@
 package loadgen
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
 )
 
 // batch is a run that nobody connects to, one of its members, and what a read of 64 KiB may bring it.
-func batch(t testing.TB) (m *member, s *sender, frames func() []byte) {
-	r := newRun(Config{Conns: 2, Rooms: 1, Senders: 1, Window: 1000, Size: 128})
+func batch(t testing.TB, protocol bool) (m *member, n uint64, frames func() []byte) {
+	r := newRun(Config{Conns: 2, Rooms: 1, Senders: 1, Window: 1000, Size: 128, Protocol: protocol})
 	r.people()
 	r.begin.Store(0)
-	m, s = r.members[1], r.senders[0]
-	const n = readBuffer / 132
+	m = r.members[1]
+	s := r.senders[0]
+	var payload []byte
+	if protocol {
+		s.envelope = []byte(messageBegins + `"room":"` + m.room.name + `","from":{"connection":"` + strings.Repeat("c", 13) + `"`)
+		payload = append(payload, string(s.envelope)+dataBegins...)
+	}
+	header := 4 + len(payload) // in a frame of 126 bytes or more
+	frame := ws.MustCompileFrame(ws.NewTextFrame(append(appendHeader(payload, r.word, stamp{}), r.filling...)))
+	n = readBuffer / uint64(len(frame))
 	seq := uint64(0)
 	stream := make([]byte, 0, readBuffer)
-	frame := ws.MustCompileFrame(ws.NewTextFrame(append(appendHeader(nil, r.word, stamp{}), r.filling...)))
-	const header = 4 // of a frame of 128 bytes
-	return m, s, func() []byte {
+	return m, n, func() []byte {
 		stream = stream[:0]
 		for range n {
 			seq++
@@ -33,7 +40,13 @@ func batch(t testing.TB) (m *member, s *sender, frames func() []byte) {
 
 // TestNoAllocations holds that deliveries cost no allocation, even where a read ends within a frame.
 func TestNoAllocations(t *testing.T) {
-	m, _, frames := batch(t)
+	for _, protocol := range []bool{false, true} {
+		noAllocations(t, protocol)
+	}
+}
+
+func noAllocations(t *testing.T, protocol bool) {
+	m, n, frames := batch(t, protocol)
 	w := m.run.pool.get()
 	end := []byte{m.frames.filling[len(m.frames.filling)-1]}
 	ring := testing.AllocsPerRun(10, func() { m.run.senders[0].startRing() })
@@ -48,13 +61,18 @@ func TestNoAllocations(t *testing.T) {
 	if got > ring {
 		t.Errorf("%v allocations for a read, %v of them the test's own; want no others", got, ring)
 	}
-	if f := m.run.faults.sum(); f != 0 || m.got.Load() != 11*(readBuffer/132) {
+	if f := m.run.faults.sum(); f != 0 || m.got.Load() != 11*n {
 		t.Errorf("%d deliveries, %d faults; want all clean", m.got.Load(), f)
 	}
 }
 
 func BenchmarkDelivery(b *testing.B) {
-	m, _, frames := batch(b)
+	b.Run("raw", func(b *testing.B) { deliveries(b, false) })
+	b.Run("protocol", func(b *testing.B) { deliveries(b, true) })
+}
+
+func deliveries(b *testing.B, protocol bool) {
+	m, _, frames := batch(b, protocol)
 	w := m.run.pool.get()
 	end := []byte{m.frames.filling[len(m.frames.filling)-1]}
 	for b.Loop() {

@@ -12,8 +12,12 @@ import (
 // Config says what is loaded, how, and for how long. Validate checks it.
 type Config struct {
 	// URL is the server's address, ws://host:port or wss://host:port. Rooms are at /rooms/NAME below it; if it has a path, at
-	// NAME below that path.
+	// NAME below that path. With Protocol it is the endpoint itself; /ws if it has no path.
 	URL string
+
+	// Protocol is whether the server is spoken to in roomcast.v1 (docs/protocol.md): each connection joins its room, and a message is
+	// a JSON string of Size characters. Otherwise whoever connects to the address of a room is in it, and a message is Size bytes.
+	Protocol bool
 
 	// Header is sent with every upgrade request.
 	Header http.Header

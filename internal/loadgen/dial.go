@@ -54,20 +54,32 @@ func (m *member) dial(ctx context.Context) error {
 		TLSConfig: &tls.Config{InsecureSkipVerify: r.cfg.Insecure}, //nolint:gosec // asked for
 		NetDial:   r.cfg.Dial,
 	}
+	if r.cfg.Protocol {
+		dialer.Protocols = []string{subprotocol}
+	}
 	if dialer.NetDial == nil {
 		dialer.NetDial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}
-	conn, early, _, err := dialer.Dial(ctx, r.roomURL(m.id%len(r.rooms)))
+	conn, early, _, err := dialer.Dial(ctx, r.address(m.room))
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return unreachable(err)
+		return r.unreachable(err)
+	}
+	rest := buffered(early)
+	if r.cfg.Protocol {
+		if rest, err = m.enter(ctx, conn, rest); err != nil {
+			conn.Close()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
 	}
 	m.out.conn = conn
 	m.connected.Store(true)
 	r.connected.Add(1)
-	rest := buffered(early)
 	r.tasks.Go(func() { m.read(rest) })
 	return nil
 }
@@ -82,20 +94,26 @@ func buffered(early *bufio.Reader) []byte {
 	return p
 }
 
-// roomURL is the address of a room: nobody else's, since it has the random word of the run in its name.
-func (r *run) roomURL(room int) string {
+// address is where a member of the room connects to.
+func (r *run) address(room *room) string {
 	u, err := url.Parse(r.cfg.URL)
 	if err != nil {
 		panic(err) // the configuration has been checked
 	}
-	if strings.Trim(u.Path, "/") == "" {
-		u.Path = "/rooms"
+	top := strings.Trim(u.Path, "/") == ""
+	switch {
+	case r.cfg.Protocol && top:
+		return u.JoinPath("ws").String()
+	case r.cfg.Protocol:
+		return u.String()
+	case top:
+		return u.JoinPath("rooms", room.name).String()
 	}
-	return u.JoinPath(fmt.Sprintf("bench-%s-%d", r.name, room+1)).String()
+	return u.JoinPath(room.name).String()
 }
 
 // unreachable says why a connection could not be made, and what to do about it.
-func unreachable(err error) error {
+func (r *run) unreachable(err error) error {
 	var status ws.StatusError
 	var timeout net.Error
 	var certificate *tls.CertificateVerificationError
@@ -114,6 +132,9 @@ func unreachable(err error) error {
 	case errors.As(err, &status):
 		reason = fmt.Errorf("the server answered %d instead of 101", int(status))
 		remedy = "check the address: rooms are expected at /rooms/NAME below it, or at NAME below its path"
+		if r.cfg.Protocol {
+			remedy = "check the address: " + subprotocol + " is expected at /ws, or at its path"
+		}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		remedy = "nothing listens there: start the server (roomcast serve), or leave out the address for one of its own"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

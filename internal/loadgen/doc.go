@@ -3,6 +3,7 @@
 //
 // A server under test lets a client join a room by connecting to its address, and passes each message on, unchanged, to all other
 // members. Each message carries a header (header.go) with its run, room, sender, sequence number and the time at which it was due.
+// With Config.Protocol the server speaks roomcast.v1 instead, and a message is the data of a send (protocol.go).
 //
 // What can be wrong without a network is in files without one: the schedule (schedule.go), the messages on the way (ring.go), the
 // sequence check (check.go), the frames (frames.go), the figures and how they are shown (result.go, table.go, progress.go).

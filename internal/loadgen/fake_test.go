@@ -3,6 +3,9 @@ package loadgen
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -22,6 +25,11 @@ type fake struct {
 	route func(from, to *fakeMember) bool
 	// Called before a message is passed on, which waits for it.
 	before func(n int)
+	// It speaks roomcast.v1, with the connections c0, c1 and so on.
+	protocol bool
+	// With the protocol: what is sent right after the upgrade, and what answers a join; nil means hello, and an ack.
+	// The connection c? is that of the client.
+	hello, ack [][]byte
 
 	mu      sync.Mutex
 	members []*fakeMember
@@ -29,6 +37,7 @@ type fake struct {
 }
 
 type fakeMember struct {
+	id    string
 	room  string
 	conn  net.Conn
 	count int    // messages for it
@@ -52,15 +61,23 @@ func (f *fake) serve(conn net.Conn) {
 	defer conn.Close()
 	m := &fakeMember{conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	upgrader := ws.Upgrader{OnRequest: func(uri []byte) error {
-		m.room = string(uri)
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		m.room, m.id = string(uri), fmt.Sprintf("c%d", len(f.members))
 		f.members = append(f.members, m) // before the client can know that it is connected
 		return nil
 	}}
+	if f.protocol {
+		upgrader.Protocol = func(p []byte) bool { return string(p) == subprotocol }
+	}
 	if _, err := upgrader.Upgrade(conn); err != nil {
-		f.t.Errorf("upgrade: %v", err)
+		if !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, io.EOF) { // the client has given up
+			f.t.Errorf("upgrade: %v", err)
+		}
 		return
+	}
+	if f.protocol {
+		m.say(f.hello, `{"type":"hello","protocol":"roomcast.v1","server":"fake","connection":%q,"session":"s","limits":{}}`, m.id)
 	}
 	var writer sync.WaitGroup
 	writer.Go(m.write)
@@ -81,7 +98,12 @@ func (f *fake) serve(conn net.Conn) {
 		ws.Cipher(payload, head.Mask, 0)
 		switch head.OpCode {
 		case ws.OpText:
-			f.relay(m, payload)
+			if f.protocol {
+				payload = f.request(m, payload)
+			}
+			if payload != nil {
+				f.relay(m, payload)
+			}
 		case ws.OpPong:
 			m.pongs = append(m.pongs, string(payload))
 		case ws.OpClose:
@@ -89,6 +111,38 @@ func (f *fake) serve(conn net.Conn) {
 			m.push(nil)
 			return
 		}
+	}
+}
+
+// request handles a request of the protocol; if it is a send, it returns what is to be passed on.
+func (f *fake) request(m *fakeMember, payload []byte) []byte {
+	var r struct {
+		Type, Room string
+		ID, Data   json.RawMessage
+		Echo       *bool
+	}
+	err := json.Unmarshal(payload, &r)
+	switch {
+	case err == nil && r.Type == "join" && r.ID != nil:
+		f.mu.Lock()
+		m.room = r.Room
+		f.mu.Unlock()
+		m.say(f.ack, `{"type":"ack","id":%s}`, r.ID)
+	case err == nil && r.Type == "send" && r.Room == m.room && r.Echo != nil && !*r.Echo && r.Data != nil:
+		return fmt.Appendf(nil, `{"type":"message","room":%q,"from":{"connection":%q},"data":%s}`, r.Room, m.id, r.Data)
+	default:
+		f.t.Errorf("a client sent %s: %v", payload, err)
+	}
+	return nil
+}
+
+// say queues frames or, if there are none, a text frame.
+func (m *fakeMember) say(frames [][]byte, format string, args ...any) {
+	if frames == nil {
+		frames = [][]byte{ws.MustCompileFrame(ws.NewTextFrame(fmt.Appendf(nil, format, args...)))}
+	}
+	for _, frame := range frames {
+		m.push(bytes.ReplaceAll(frame, []byte("c?"), []byte(m.id)))
 	}
 }
 

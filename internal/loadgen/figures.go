@@ -25,7 +25,7 @@ func (r *run) result(marks *marks, stopped bool) *Result {
 	}
 	result := &Result{
 		URL: c.URL,
-		Load: Load{Connections: c.Conns, Rooms: c.Rooms, Senders: c.Senders, Window: c.Window, Rate: c.Rate, Size: c.Size,
+		Load: Load{Protocol: c.Protocol, Connections: c.Conns, Rooms: c.Rooms, Senders: c.Senders, Window: c.Window, Rate: c.Rate, Size: c.Size,
 			Warmup: c.Warmup.Seconds()},
 		Stopped:        stopped,
 		ConnectSeconds: secondsOf(marks.connected.at - marks.before.at),
@@ -56,6 +56,7 @@ func (r *run) verdict(cut bool) Faults {
 		OutOfOrder:  r.faults.outOfOrder.Load(),
 		Damaged:     r.faults.damaged.Load(),
 		Misdirected: r.faults.misdirected.Load(),
+		Unexpected:  r.faults.unexpected.Load(),
 		Closed:      r.faults.closed.Load(),
 	}
 	f.Checked, _ = r.pool.delivered()

@@ -13,8 +13,8 @@ type event int
 
 const (
 	needMore event = iota // the frame is not complete
-	message               // of the right size and with the right filling; its body is the header
-	damaged               // a message of another size, or with another filling
+	message               // of the right size and with the right filling; its body is what comes before that, at its end the header
+	damaged               // a message of another size, or with another filling; its body is the beginning
 	ping                  // its body is the payload
 	pong
 	closing // a Close frame; its body is the payload
@@ -33,15 +33,16 @@ var (
 const maxFrameHead = ws.MaxHeaderSize + ws.MaxControlFramePayloadSize
 
 // framer takes the frames of one connection out of the bytes as they come. It keeps what is incomplete at the end of one read, of
-// a message no more than the header: the rest is compared and let go.
+// a message no more than up to the header: the rest is compared and let go.
 type framer struct {
-	filling []byte // what follows the header in each message
+	filling  []byte // what follows the header in each message
+	envelope int    // bytes that may come before the header
 
-	head [maxFrameHead]byte // the beginning of a frame that came in pieces
-	have int                // bytes in head; 0 if there is no such frame
-	body int                // length of its WebSocket header, when known; 0 before
-	left int                // bytes of its payload that are to come after head
-	good bool               // the payload so far is as it should be
+	head []byte // the beginning of a frame that came in pieces; nil before the first
+	have int    // bytes in head; 0 if there is no such frame
+	body int    // length of its WebSocket header, when known; 0 before
+	left int    // bytes of its payload that are to come after head
+	good bool   // the payload so far is as it should be
 }
 
 // frameHead is a decoded frame header.
@@ -66,16 +67,18 @@ func (f *framer) next(p []byte) (rest []byte, e event, body []byte, err error) {
 	payload := p[h.header : h.header+h.length]
 	e = f.kind(h)
 	if e == message {
-		if !bytes.Equal(payload[HeaderBytes:], f.filling) {
+		if at := h.length - len(f.filling); bytes.Equal(payload[at:], f.filling) {
+			payload = payload[:at]
+		} else {
 			e = damaged
 		}
-		payload = payload[:HeaderBytes]
 	}
 	return p[h.header+h.length:], e, payload, nil
 }
 
 // kind is what a frame is, before its payload has been looked at.
 func (f *framer) kind(h frameHead) event {
+	before := h.length - HeaderBytes - len(f.filling)
 	switch {
 	case h.op == ws.OpPing:
 		return ping
@@ -83,7 +86,7 @@ func (f *framer) kind(h frameHead) event {
 		return pong
 	case h.op == ws.OpClose:
 		return closing
-	case h.length != HeaderBytes+len(f.filling):
+	case before < 0 || before > f.envelope:
 		return damaged
 	}
 	return message
@@ -91,6 +94,9 @@ func (f *framer) kind(h frameHead) event {
 
 // resume continues a frame that came in pieces.
 func (f *framer) resume(p []byte) (rest []byte, e event, body []byte, err error) {
+	if f.head == nil {
+		f.head = make([]byte, maxFrameHead+f.envelope)
+	}
 	h, ok, _ := decodeHead(f.head[:f.have])
 	for !ok { // the header itself is incomplete: at most 10 bytes, one by one
 		if len(p) == 0 {
@@ -105,8 +111,11 @@ func (f *framer) resume(p []byte) (rest []byte, e event, body []byte, err error)
 	}
 	e = f.kind(h)
 	keep := h.length // of the payload
-	if e == message || e == damaged {
-		keep = min(h.length, HeaderBytes)
+	switch e {
+	case message:
+		keep = h.length - len(f.filling)
+	case damaged:
+		keep = min(h.length, HeaderBytes+f.envelope)
 	}
 	if f.body == 0 {
 		f.body, f.left, f.good = h.header, h.length-keep, true

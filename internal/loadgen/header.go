@@ -5,7 +5,8 @@ import "encoding/binary"
 // HeaderBytes is what the header of a message takes of its payload, and so the smallest payload.
 const HeaderBytes = 32
 
-// The header is text, so that a message can be text: four words of eight characters, six bits in each character from '0' to 'o'.
+// The header is text, so that a message can be text: four words of eight characters, six bits in each character from '0' to 'o', with 'p' in
+// place of the backslash, so that it is a part of a JSON string as it stands.
 //
 //	0   "rc" and the run
 //	8   room (four characters), sender (four characters)
@@ -49,7 +50,11 @@ func runWord(random uint64) string { return "rc" + string(appendWord(nil, random
 
 func appendWord(b []byte, v uint64) []byte {
 	for shift := 42; shift >= 0; shift -= 6 {
-		b = append(b, '0'+byte(v>>shift)&63)
+		c := '0' + byte(v>>shift)&63
+		if c == '\\' {
+			c = 'p'
+		}
+		b = append(b, c)
 	}
 	return b
 }
@@ -57,9 +62,10 @@ func appendWord(b []byte, v uint64) []byte {
 // readWord reads eight characters at once.
 func readWord(p []byte) (v uint64, ok bool) {
 	const (
-		zeros  = 0x3030303030303030
-		sign   = 0x8080808080808080
-		notSix = 0xc0c0c0c0c0c0c0c0
+		zeros = 0x3030303030303030
+		sign  = 0x8080808080808080
+		sixth = 0x4040404040404040
+		slash = ('\\' - '0') * 0x0101010101010101
 	)
 	x := binary.BigEndian.Uint64(p)
 	if x&sign != 0 {
@@ -69,9 +75,15 @@ func readWord(p []byte) (v uint64, ok bool) {
 	if d&sign != sign {
 		return 0, false
 	}
-	if d &^= sign; d&notSix != 0 {
-		return 0, false
+	d &^= sign
+	if ((d^slash)+^uint64(sign))&sign != sign {
+		return 0, false // a backslash
 	}
+	escaped := d & sixth >> 6 // a one in each character that is 'p' or comes after it
+	if d&(escaped*63) != 0 {
+		return 0, false // after it
+	}
+	d = d&^sixth | escaped*('\\'-'0')
 	d = d&0x00ff00ff00ff00ff | d&0xff00ff00ff00ff00>>2
 	d = d&0x0000ffff0000ffff | d&0xffff0000ffff0000>>4
 	return d&0xffffffff | d>>32<<halfBits, true

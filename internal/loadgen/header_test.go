@@ -1,6 +1,8 @@
 package loadgen
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -19,8 +21,11 @@ func TestHeader(t *testing.T) {
 		if out, ok := readHeader(b, run); !ok || out != in || len(b) != HeaderBytes {
 			t.Fatalf("%+v became %q and that %+v, %v", in, b, out, ok)
 		}
+		if !json.Valid(append(append([]byte{'"'}, b...), '"')) || bytes.IndexByte(b, '\\') >= 0 {
+			t.Fatalf("%q does not stand for itself in a JSON string", b)
+		}
 		at := rapid.IntRange(0, HeaderBytes-1).Draw(t, "at")
-		b[at] = rapid.SampledFrom([]byte{0, ' ', '/', 'p', 0x7f, 0x80, 0xff}).Draw(t, "wrong")
+		b[at] = rapid.SampledFrom([]byte{0, ' ', '/', '\\', 'q', 0x7f, 0x80, 0xff}).Draw(t, "wrong")
 		if out, ok := readHeader(b, run); ok {
 			t.Fatalf("%q was read as %+v", b, out)
 		}

@@ -30,6 +30,8 @@ type member struct {
 
 // room is who is where.
 type room struct {
+	name    string // nobody else's, since it has the random word of the run in it
+	lead    []byte // before the header of what is sent to it; empty without the protocol
 	senders []*sender
 	live    atomic.Int32 // members whose connection is there
 	sent    uint64       // owned by run.settle
@@ -137,7 +139,7 @@ func (m *member) consume(w *worker, p []byte) error {
 				}
 			}
 		case damaged:
-			m.run.faults.damaged.Add(1)
+			m.strange(body)
 		case ping:
 			m.out.answer(body)
 		case closing:
@@ -147,12 +149,13 @@ func (m *member) consume(w *worker, p []byte) error {
 	return nil
 }
 
-// deliver checks one message by its header; ok means that it counts as a delivery.
-func (m *member) deliver(header []byte) (s stamp, ok bool) {
+// deliver checks one message by what comes before its filling; ok means that it counts as a delivery.
+func (m *member) deliver(body []byte) (s stamp, ok bool) {
 	r := m.run
-	s, ok = readHeader(header, r.word)
+	at := len(body) - HeaderBytes
+	s, ok = readHeader(body[at:], r.word)
 	if !ok {
-		r.faults.damaged.Add(1)
+		m.strange(body)
 		return s, false
 	}
 	if s.sender >= len(r.senders) || s.room != m.id%len(r.rooms) || s.sender%len(r.rooms) != s.room || s.sender == m.id {
@@ -160,7 +163,7 @@ func (m *member) deliver(header []byte) (s stamp, ok bool) {
 		return s, false
 	}
 	from := r.senders[s.sender]
-	if s.seq == 0 || s.seq > from.sent.Load() {
+	if s.seq == 0 || s.seq > from.sent.Load() || !from.wrote(body[:at]) {
 		r.faults.damaged.Add(1)
 		return s, false
 	}
@@ -182,12 +185,16 @@ func (m *member) deliver(header []byte) (s stamp, ok bool) {
 
 // closed answers the server's Close frame.
 func (m *member) closed(body []byte) error {
-	end := errClosed{code: int(ws.StatusNoStatusRcvd)}
-	if len(body) >= 2 {
-		end = errClosed{code: int(binary.BigEndian.Uint16(body)), reason: string(body[2:])}
-	}
 	if !m.run.leaving.Load() {
 		m.out.answerClose(body[:min(len(body), 2)])
 	}
-	return end
+	return closeOf(body)
+}
+
+// closeOf is what a Close frame says.
+func closeOf(body []byte) error {
+	if len(body) < 2 {
+		return errClosed{code: int(ws.StatusNoStatusRcvd)}
+	}
+	return errClosed{code: int(binary.BigEndian.Uint16(body)), reason: string(body[2:])}
 }

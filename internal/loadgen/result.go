@@ -23,13 +23,14 @@ type Result struct {
 	Latency        *Times   `json:"latency_us"`      // nil if nothing was delivered
 	Lateness       *Times   `json:"lateness_us"`     // of the generator behind its schedule; nil in a closed loop
 	Faults         Faults   `json:"faults"`
-	Complaints     []string `json:"complaints"` // the first connections that were lost, and why
+	Complaints     []string `json:"complaints"` // the first connections that were lost and messages that were not expected
 	Server         *Server  `json:"server"`     // nil if no process was named
 	Generator      *Usage   `json:"generator"`  // nil if the system does not tell
 }
 
 // Load is what was asked for.
 type Load struct {
+	Protocol    bool    `json:"protocol"` // roomcast.v1, not the raw relay
 	Connections int     `json:"connections"`
 	Rooms       int     `json:"rooms"`
 	Senders     int     `json:"senders"`
@@ -63,6 +64,7 @@ type Faults struct {
 	OutOfOrder  uint64 `json:"out_of_order"`       // deliveries after one that the same sender sent later
 	Damaged     uint64 `json:"damaged"`            // frames that are no message of this run, or not as it was sent
 	Misdirected uint64 `json:"misdirected"`        // deliveries to another room, or to the sender itself
+	Unexpected  uint64 `json:"unexpected"`         // with the protocol: errors and other messages of the server that nobody asked for
 	Closed      uint64 `json:"connections_closed"` // connections that were lost before the end
 }
 
@@ -93,7 +95,7 @@ func (f Faults) Fault() string {
 		what string
 	}{
 		{f.Missing, "missing"}, {f.Duplicate, "duplicate"}, {f.OutOfOrder, "out of order"}, {f.Damaged, "damaged"},
-		{f.Misdirected, "misdirected"},
+		{f.Misdirected, "misdirected"}, {f.Unexpected, "unexpected"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", thousands(p.n), p.what))

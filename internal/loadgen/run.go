@@ -19,7 +19,7 @@ type run struct {
 	epoch   time.Time // zero of all times
 	name    string    // in the names of the rooms
 	word    string    // in the header of each message
-	filling []byte    // of a message, after the header
+	filling []byte    // of a message, after the header: to the end of the frame
 
 	members []*member
 	rooms   []*room
@@ -40,11 +40,11 @@ type run struct {
 
 // counters are the faults that can be seen at once.
 type counters struct {
-	duplicate, outOfOrder, damaged, misdirected, closed atomic.Uint64
+	duplicate, outOfOrder, damaged, misdirected, unexpected, closed atomic.Uint64
 }
 
 func (c *counters) sum() uint64 {
-	return c.duplicate.Load() + c.outOfOrder.Load() + c.damaged.Load() + c.misdirected.Load() + c.closed.Load()
+	return c.duplicate.Load() + c.outOfOrder.Load() + c.damaged.Load() + c.misdirected.Load() + c.unexpected.Load() + c.closed.Load()
 }
 
 // ErrStopped means that the context ended before anything was sent.
@@ -62,6 +62,9 @@ func newRun(c Config) *run {
 	r := &run{cfg: c, epoch: time.Now(), word: word, name: fmt.Sprintf("%08x", uint32(random))}
 	r.begin.Store(math.MaxInt64)
 	r.filling = bytes.Repeat([]byte("roomcast"), max(0, c.Size-HeaderBytes)/8+1)[:max(0, c.Size-HeaderBytes)]
+	if c.Protocol {
+		r.filling = append(r.filling, dataEnds...)
+	}
 	return r
 }
 
@@ -72,14 +75,19 @@ func (r *run) now() int64 { return int64(time.Since(r.epoch)) }
 func (r *run) people() {
 	c := r.cfg
 	r.rooms = make([]*room, c.Rooms)
+	envelope := 0
 	for i := range r.rooms {
-		r.rooms[i] = &room{}
+		r.rooms[i] = &room{name: fmt.Sprintf("bench-%s-%d", r.name, i+1)}
+		if c.Protocol {
+			r.rooms[i].lead = sendTo(r.rooms[i].name)
+			envelope = maxEnvelope
+		}
 	}
 	r.members = make([]*member, c.Conns)
 	perRoom := (c.Senders + c.Rooms - 1) / c.Rooms
 	seen := make([]tracker, c.Conns*perRoom)
 	for i := range r.members {
-		m := &member{run: r, id: i, room: r.rooms[i%c.Rooms], frames: framer{filling: r.filling}}
+		m := &member{run: r, id: i, room: r.rooms[i%c.Rooms], frames: framer{filling: r.filling, envelope: envelope}}
 		m.seen, seen = seen[:perRoom:perRoom], seen[perRoom:]
 		m.room.live.Add(1)
 		r.members[i] = m
@@ -302,7 +310,7 @@ func (r *run) leave() {
 	}
 }
 
-// maxComplaints is how many lost connections are told one by one.
+// maxComplaints is how many lost connections and unexpected messages are told one by one.
 const maxComplaints = 5
 
 func (r *run) complain(err error) {

@@ -18,6 +18,8 @@ type sender struct {
 	m     *member
 	quota uint64 // messages in the measured time; 0 for no such bound
 
+	envelope []byte // with the protocol, how its messages begin; written before anything is sent
+
 	sent     atomic.Uint64        // since the start; the last sequence number
 	measured atomic.Uint64        // of them, due in the measured time
 	ring     atomic.Pointer[ring] // nil with a rate
@@ -100,7 +102,10 @@ func (s *sender) allowed(now int64) (n int, finished bool) {
 }
 
 // batch is how many messages are written at once at most.
-func (s *sender) batch() int { return max(1, writeBuffer/(s.run.cfg.Size+ws.MaxHeaderSize)) }
+func (s *sender) batch() int { return max(1, writeBuffer/(s.length()+ws.MaxHeaderSize)) }
+
+// length is that of what is in a frame.
+func (s *sender) length() int { return len(s.m.room.lead) + HeaderBytes + len(s.run.filling) }
 
 // number is that of the sender's own n-th message among all, both from 0.
 func (s *sender) number(n uint64) uint64 { return s.run.plan.of(s.id, n) }
@@ -130,8 +135,9 @@ func (s *sender) send(n int, now int64) error {
 }
 
 func (s *sender) appendMessage(st stamp) {
-	s.buf = appendHead(s.buf, ws.OpText, s.run.cfg.Size)
+	s.buf = appendHead(s.buf, ws.OpText, s.length())
 	start := len(s.buf)
+	s.buf = append(s.buf, s.m.room.lead...)
 	s.buf = appendHeader(s.buf, s.run.word, st)
 	s.buf = append(s.buf, s.run.filling...)
 	maskLast(s.buf, start)

@@ -179,7 +179,7 @@ func TestUnreachable(t *testing.T) {
 		syscall.EMFILE:        "ulimit -n",
 	} {
 		op := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", err)}
-		if got := unreachable(op).Error(); !strings.Contains(got, want) || strings.Contains(got, "dial") {
+		if got := new(run).unreachable(op).Error(); !strings.Contains(got, want) || strings.Contains(got, "dial") {
 			t.Errorf("%v became %q, want %q", err, got, want)
 		}
 	}

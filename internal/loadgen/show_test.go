@@ -34,6 +34,15 @@ var results = map[string]*Result{
 		Server:    &Server{Note: "pid 7: there is no such process"},
 		Generator: &Usage{0.01, 0.02, 8},
 	},
+	"protocol": {
+		URL:            "ws://127.0.0.1:8080",
+		Load:           Load{Protocol: true, Connections: 10, Rooms: 1, Senders: 1, Window: 8, Size: 128},
+		ConnectSeconds: 0.1, Seconds: 1, Messages: Count{100, 100}, Deliveries: Count{890, 890}, Bytes: Count{113920, 113920},
+		Latency: &Times{213, 12344, 15900, 21037, 25133, 1250000},
+		Faults:  Faults{Checked: 890, Missing: 10, Unexpected: 10}, Complaints: []string{
+			"connection 1 of 10 was sent `" + `{"type":"gap","missed":10}` + "`",
+		},
+	},
 	"own": {
 		URL:            "ws://127.0.0.1:43283",
 		Load:           Load{Connections: 100, Rooms: 10, Senders: 10, Window: 1, Size: 32, Warmup: 1},

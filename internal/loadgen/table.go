@@ -22,7 +22,11 @@ func (r *Result) WriteTable(w io.Writer) error {
 
 func (r *Result) tableHead(b *strings.Builder) {
 	l := r.Load
-	fmt.Fprintf(b, "%s\n%s in %s, %s\n", r.URL, plural(l.Connections, "connection"), plural(l.Rooms, "room"), plural(l.Senders, "sender"))
+	fmt.Fprintf(b, "%s\n%s in %s, %s", r.URL, plural(l.Connections, "connection"), plural(l.Rooms, "room"), plural(l.Senders, "sender"))
+	if l.Protocol {
+		b.WriteString("; protocol " + subprotocol)
+	}
+	b.WriteString("\n")
 	if l.Rate > 0 {
 		fmt.Fprintf(b, "open loop: %s messages/s of %s bytes in all", decimal(l.Rate), thousands(uint64(l.Size)))
 	} else {
@@ -82,11 +86,14 @@ func (r *Result) tableFaults(b *strings.Builder) {
 	fmt.Fprintf(b, "%-14s%s\n", "exactness", thousands(f.Checked)+" deliveries checked, those of the warm-up included")
 	fmt.Fprintf(b, "%-14smissing %s, duplicate %s, out of order %s\n", "", thousands(f.Missing), thousands(f.Duplicate), thousands(f.OutOfOrder))
 	fmt.Fprintf(b, "%-14sdamaged %s, misdirected %s, connections lost %s\n", "", thousands(f.Damaged), thousands(f.Misdirected), thousands(f.Closed))
+	if r.Load.Protocol {
+		fmt.Fprintf(b, "%-14sunexpected messages %s\n", "", thousands(f.Unexpected))
+	}
 	for _, complaint := range r.Complaints {
 		fmt.Fprintf(b, "%-14s%s\n", "", complaint)
 	}
-	if f.Closed > uint64(len(r.Complaints)) {
-		fmt.Fprintf(b, "%-14sand %s more\n", "", thousands(f.Closed-uint64(len(r.Complaints))))
+	if all := f.Closed + f.Unexpected; all > uint64(len(r.Complaints)) {
+		fmt.Fprintf(b, "%-14sand %s more\n", "", thousands(all-uint64(len(r.Complaints))))
 	}
 }
 

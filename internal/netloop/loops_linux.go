@@ -215,7 +215,10 @@ func (p *loop) serveMarked() {
 			l.serve(l.asks.And(askNothing))
 			l = next
 			if n%loopReadEvery == 0 && p.epoll != nil && p.read < loopReadMost {
-				p.handle(p.events[:epollWait(uintptr(p.poll), p.events)])
+				if ready := epollWait(uintptr(p.poll), p.events); ready > 0 {
+					p.handle(p.events[:ready])
+					runtime.Gosched() // who has been given something to do does it first: what it sends leaves with the writes still to come
+				}
 			}
 		}
 	}

@@ -1,16 +1,34 @@
 package server
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/auth"
+	"github.com/roomcast/roomcast/roomcasttest"
 )
 
 var _ api.Keys = (*auth.Authority)(nil)
+
+// ask is what the server answers a program on its own machine.
+func (r *running) ask(method, path, body string) string {
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.RemoteAddr, req.Host = "127.0.0.1:50000", "localhost:8080"
+	req.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	r.server.routes().ServeHTTP(rec, req)
+	return rec.Body.String()
+}
 
 // TestAPI holds that the API and its documents are where they belong, and act on the clients of /ws.
 func TestAPI(t *testing.T) {
@@ -22,7 +40,7 @@ func TestAPI(t *testing.T) {
 		c.Receive() // ack
 		for _, ask := range []struct{ method, path, body, want string }{
 			{"GET", "/v1/rooms", "", `{"rooms":[{"name":"..","members":1}]}`},
-			{"POST", "/v1/rooms/%2E%2E/messages", `{"data":1.0}`, `{"delivered":1,"failed":0}`},
+			{"POST", "/v1/rooms/%2E%2E/messages", `{"data":1.0}`, `{"delivered":1,"failed":0,"dropped":0}`},
 			{"GET", "/openapi.json", "", `"openapi": "3.1.0"`},
 			{"GET", "/openapi.yaml", "", "openapi: 3.1.0"},
 			{"GET", "/docs", "", "<!doctype html>"},
@@ -30,17 +48,116 @@ func TestAPI(t *testing.T) {
 			{"DELETE", "/v1/connections/../users/ann/connections", "", `"status":404`},
 			{"GET", "/healthz", "", "ok"},
 		} {
-			req := httptest.NewRequest(ask.method, ask.path, strings.NewReader(ask.body))
-			req.RemoteAddr, req.Host = "127.0.0.1:50000", "localhost:8080"
-			req.Header.Set("Content-Type", "application/json")
-			rec := httptest.NewRecorder()
-			r.server.routes().ServeHTTP(rec, req)
-			if !strings.Contains(rec.Body.String(), ask.want) {
-				t.Errorf("%s %s: %d %.300s, want %s", ask.method, ask.path, rec.Code, rec.Body, ask.want)
+			if got := r.ask(ask.method, ask.path, ask.body); !strings.Contains(got, ask.want) {
+				t.Errorf("%s %s: %.300s, want %s", ask.method, ask.path, got, ask.want)
 			}
 		}
 		if got := c.Receive().String(); got != `{"type":"message","room":"..","data":1.0}` {
 			t.Errorf("the member got %s", got)
+		}
+	})
+}
+
+const secret = "a secret of the tests, 32 bytes+"
+
+// tokenOf is a token of the user, made now and good for an hour.
+func tokenOf(t *testing.T, user string, actions ...string) string {
+	t.Helper()
+	token, err := auth.Mint(auth.MintConfig{User: user, Rooms: map[string][]string{"**": actions}, Expires: time.Now().Add(time.Hour), Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// TestRevocation holds that a revocation over the API ends the user's connections, at /ws and on the raw relay, and keeps old tokens out of both.
+func TestRevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "--token-secret="+secret)
+		old, other := "?token="+tokenOf(t, "ann", "join", "send"), "?token="+tokenOf(t, "bob", "join", "send")
+		ws, raw, bob := r.dial("/ws"+old), r.dial("/rooms/a"+old), r.dial("/rooms/a"+other)
+		ws.Receive() // hello
+		if got := r.ask("POST", "/v1/revocations", `{"user":"ann"}`); got != `{"disconnected":2}`+"\n" {
+			t.Errorf("revoked: %s", got)
+		}
+		<-time.After(time.Second) // iat has whole seconds
+		for name, c := range map[string]*roomcasttest.Client{"/ws": ws, "/rooms": raw, "/ws again": r.dial("/ws" + old), "/rooms again": r.dial("/rooms/a" + old)} {
+			if end := c.End(); end.Code != 3002 {
+				t.Errorf("%s: closed with %+v, want 3002", name, end)
+			}
+		}
+		fresh := "?token=" + tokenOf(t, "ann", "join", "send")
+		if hello := r.dial("/ws" + fresh).Receive().String(); !strings.HasPrefix(hello, `{"type":"hello"`) {
+			t.Errorf("with a later token: %s", hello)
+		}
+		r.dial("/rooms/a" + fresh).Send("back again")
+		if got := bob.Receive().String(); got != "back again" {
+			t.Errorf("bob got %s", got)
+		}
+	})
+}
+
+// TestSendAs holds that the name in which a client sends is one of a user, whatever its token allows.
+func TestSendAs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "--token-secret="+secret)
+		may, mayNot := r.dial("/ws?token="+tokenOf(t, "ann", "join", "send", "publish-as")), r.dial("/ws?token="+tokenOf(t, "bob", "join", "send"))
+		for _, c := range []*roomcasttest.Client{may, mayNot} {
+			c.Receive() // hello
+			c.Send(`{"type":"join","id":1,"room":"r"}`)
+			c.Receive() // ack
+			for _, bad := range []string{`a\nb`, `\ud800`, `\u202e`, strings.Repeat("x", 257)} {
+				c.Send(`{"type":"send","id":2,"room":"r","data":1,"as":"` + bad + `"}`)
+				if got := c.Receive().String(); !strings.HasPrefix(got, `{"type":"error","id":2,"code":"bad_request","message":"\"as\" is no name of a user`) {
+					t.Errorf("as %q: %s", bad, got)
+				}
+			}
+		}
+		may.Send(`{"type":"send","room":"r","echo":false,"data":1,"as":"carol"}`)
+		if got := mayNot.Receive().String(); got != `{"type":"message","room":"r","from":{"user":"carol"},"data":1}` {
+			t.Errorf("as carol: %s", got)
+		}
+	})
+}
+
+// TestAPIWhileDraining holds that the API goes on until the last client has been told to go, and reaches those that are left.
+func TestAPIWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "--api-key=correct-horse-16")
+		for range drainBatch + 1 {
+			c := r.dial("/ws")
+			c.Receive() // hello
+			c.Send(`{"type":"join","room":"r","id":1}`)
+			c.Receive() // ack
+		}
+		get := func(path, body string) string {
+			t.Helper()
+			conn := r.connect()
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: correct-horse-16\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			text, _ := io.ReadAll(res.Body)
+			return fmt.Sprint(res.StatusCode, " ", string(text))
+		}
+		if got := get("/v1/rooms/r/messages", `{"data":1}`); got != fmt.Sprintf("200 {\"delivered\":%d,\"failed\":0,\"dropped\":0}\n", drainBatch+1) {
+			t.Errorf("before the drain: %s", got)
+		}
+		r.stop()
+		synctest.Wait() // one client is left for the second batch
+		if got := get("/v1/rooms/r/messages", `{"data":2}`); got != `200 {"delivered":1,"failed":0,"dropped":0}`+"\n" {
+			t.Errorf("while draining: %s", got)
+		}
+		<-time.After(drainStep)
+		synctest.Wait()
+		if _, err := r.listener.dial(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("when all have been told to go: %v, want %v", err, net.ErrClosed)
+		}
+		if err := r.wait(); err != nil {
+			t.Errorf("Run = %v", err)
 		}
 	})
 }

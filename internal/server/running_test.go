@@ -16,6 +16,7 @@ import (
 // running is a server on a listener without a network, so that tests run in a synctest bubble, in fake time.
 type running struct {
 	t        *testing.T
+	cfg      *config.Serve
 	server   *Server
 	listener *pipes
 	stop     context.CancelFunc // what a signal does
@@ -40,7 +41,7 @@ func start(t *testing.T, args ...string) *running {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
-		t: t, server: server, stop: cancel, done: make(chan struct{}),
+		t: t, cfg: &cfg, server: server, stop: cancel, done: make(chan struct{}),
 		listener: &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})},
 	}
 	go func() {

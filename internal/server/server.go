@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
+	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/server/admission"
 	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
+	"github.com/roomcast/roomcast/internal/server/metrics"
 	"github.com/roomcast/roomcast/internal/server/page"
 	"github.com/roomcast/roomcast/internal/server/relay"
 )
@@ -29,6 +32,7 @@ type Server struct {
 	hub   *hub.Hub
 	api   *api.API
 	relay *relay.Relay
+	slow  atomic.Pointer[func(room string) roomcast.Slow] // what becomes of messages for a slow member
 }
 
 // New returns a server for the settings, of which the keys may turn out to be none: that is the error. The server does nothing before Run,
@@ -38,15 +42,19 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	desk := admission.New(gate, accessLimits(&cfg.Access), logger)
-	clients := hub.New(hub.Config{Version: "roomcast " + version(), Rooms: cfg.Options(logger), Desk: desk, Limits: hubLimits(&cfg.Access),
+	s := &Server{cfg: cfg, log: logger, gate: gate, desk: admission.New(gate, accessLimits(&cfg.Access), logger)}
+	s.slow.Store(new(cfg.SlowPolicy()))
+	options := cfg.Options(logger)
+	options.Slow = func(room string) roomcast.Slow { return (*s.slow.Load())(room) }
+	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
 		TokenTimeout: cfg.TokenTimeout})
-	return &Server{
-		cfg: cfg, log: logger, gate: gate, desk: desk, hub: clients,
-		api:   api.New(clients, gate, api.Options{}, logger),
-		relay: relay.New(cfg.Options(logger), desk),
-	}, nil
+	s.api = api.New(s.hub, s.desk, gate, api.Options{}, logger)
+	s.relay = relay.New(options, s.desk)
+	return s, nil
 }
+
+// Check reports what New would find wrong with settings that have no Problems. It reads the files of keys, and fetches nothing.
+func Check(cfg *config.Serve) error { return auth.Check(authConfig(&cfg.Auth)) }
 
 // authConfig is what the settings mean for auth.
 func authConfig(a *config.Auth) auth.Config {
@@ -80,6 +88,10 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/rooms/{room}", s.desk.Guard(s.relay))
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", s.api.Guarded(metrics.Handler(metrics.Source{
+		Version: version(), Refused: s.desk.Refused, Draining: s.desk.Draining,
+		Endpoints: map[string]*roomcast.Server{"ws": s.hub.Server(), "rooms": s.relay.Server()},
+	})))
 	mux.Handle("/", page.Handler())
 	return s.api.Over(mux)
 }

@@ -18,5 +18,6 @@
 //
 // Files: session.go is the Reader and its way through a frame, header.go decodes and judges frame headers, partial.go is what a
 // Reader keeps of an unfinished frame or message, utf8.go checks text across borders, closecode.go is about close codes, frame.go
-// builds frames, offer.go and deflate.go are permessage-deflate, request.go reads upgrade requests.
+// builds frames, offer.go and deflate.go are permessage-deflate, request.go reads upgrade requests, origin.go
+// judges the page that one comes from.
 package session

@@ -50,11 +50,11 @@ func (d *Desk) full(address netip.Addr, most int) bool {
 	return d.addresses[address] >= most
 }
 
-// Enter counts a connection for its address until leave is called, once.
+// Enter counts a connection for its address until leave is called, once. leave is nil if the address has no limit.
 func (d *Desk) Enter(r *http.Request) (leave func()) {
 	address := d.limits.Load().addressOf(r)
 	if !address.IsValid() {
-		return func() {}
+		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

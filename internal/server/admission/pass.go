@@ -16,6 +16,7 @@ type Pass struct {
 	account *account
 	end     func(protocol.CloseCode, string)
 	grant   atomic.Pointer[auth.Grant]
+	revoked bool // it has been counted as such; guarded by Desk.mu
 
 	mu       sync.Mutex // a leaf
 	expiry   *time.Timer
@@ -179,7 +180,8 @@ func (d *Desk) endRevoked() (ended int) {
 	d.mu.Lock()
 	for _, a := range d.users {
 		for p := range a.passes {
-			if d.gate.Revoked(p.grant.Load()) {
+			if !p.revoked && d.gate.Revoked(p.grant.Load()) { // one that takes its time to close counts once
+				p.revoked = true
 				hit = append(hit, p)
 			}
 		}

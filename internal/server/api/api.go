@@ -5,8 +5,8 @@
 // up to fifty times its size is allocated, and refuse numbers that are none of Go's.
 //
 // Files: api.go is the handler, guard.go who may use it, body.go reads bodies, problem.go is every error, messages.go and batch.go do
-// publications, publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go and
-// connections.go are the rest of the operations, openapi.go describes them, and docs.go is the page.
+// publications, publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go,
+// connections.go and revocations.go are the rest of the operations, openapi.go describes them, and docs.go is the page.
 package api
 
 import (
@@ -50,6 +50,15 @@ type Keys interface {
 	APIKey(presented string) bool
 }
 
+// Desk is who lets clients in. *admission.Desk is one.
+type Desk interface {
+	RevokeUser(user string, issuedBefore time.Time) (ended int, err error)
+	RevokeToken(id string, until time.Time) (ended int, err error)
+
+	// Refuse counts a request that was refused, by one of the causes of admission.
+	Refuse(cause string)
+}
+
 // Options is what can be set. Its zero value works.
 type Options struct {
 	// IdempotencyWindow is how long a publication with an idempotency key is remembered. Zero means 5 minutes.
@@ -64,6 +73,7 @@ type Options struct {
 type API struct {
 	hub  Hub
 	keys Keys
+	desk Desk
 	done *memory
 	log  *slog.Logger
 	mux  *http.ServeMux
@@ -74,19 +84,20 @@ const prefix = "/v1/"
 // documents are for everybody.
 var documents = []string{"/openapi.json", "/openapi.yaml", "/docs"}
 
-// New returns the API of a hub. Without keys, or nil, only this machine itself may use it.
-func New(h Hub, keys Keys, o Options, logger *slog.Logger) *API {
+// New returns the API of a hub and of the desk that lets its clients in. Without keys, or nil, only this machine itself may use it.
+func New(h Hub, desk Desk, keys Keys, o Options, logger *slog.Logger) *API {
 	if o.IdempotencyWindow == 0 {
 		o.IdempotencyWindow = 5 * time.Minute
 	}
 	if o.IdempotencyKeys == 0 {
 		o.IdempotencyKeys = 1 << 16
 	}
-	a := &API{hub: h, keys: keys, done: newMemory(o.IdempotencyWindow, o.IdempotencyKeys), log: logger, mux: http.NewServeMux()}
+	a := &API{hub: h, desk: desk, keys: keys, done: newMemory(o.IdempotencyWindow, o.IdempotencyKeys), log: logger, mux: http.NewServeMux()}
 	described := humago.New(a.mux, config())
 	a.publishing(described)
 	a.rooms(described)
 	a.connections(described)
+	a.revocations(described)
 	complete(described.OpenAPI())
 	a.tell(described.OpenAPI())
 	return a

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -23,6 +23,7 @@ type publications []Publication
 // three million that are empty.
 func (p *publications) UnmarshalJSON(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
 	if start, err := d.Token(); err != nil || start != json.Delim('[') {
 		return invalid("body.publications", nil, "it is not an array: send one of 1 to %d publications", mostInBatch)
 	}
@@ -30,19 +31,17 @@ func (p *publications) UnmarshalJSON(raw []byte) error {
 		if len(*p) == mostInBatch {
 			return invalid("body.publications", nil, "there are more than %d: send the others in another batch", mostInBatch)
 		}
-		var one json.RawMessage
-		if err := d.Decode(&one); err != nil {
-			return err
-		}
 		var next Publication
-		next.fault = decode(one, place(len(*p)), &next)
+		if err := d.Decode(&next); err != nil { // of this one: that all of it is JSON has been seen
+			next.fault = unreadable(err, place(len(*p)))
+		}
 		*p = append(*p, next)
 	}
 	return nil
 }
 
 // place is where a publication stands in a batch.
-func place(i int) string { return fmt.Sprintf("body.publications[%d]", i) }
+func place(i int) string { return "body.publications[" + strconv.Itoa(i) + "]" }
 
 // BatchResult is what came of one publication of a batch: a receipt or an error.
 type BatchResult struct {

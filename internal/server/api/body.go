@@ -53,7 +53,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *hum
 		w.Header().Set("Connection", "close") // the rest is not worth reading
 		return nil, tooLarge()
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	raw, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	var large *http.MaxBytesError
 	var network net.Error
 	switch {
@@ -68,6 +68,15 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *hum
 	}
 }
 
+// readAll is io.ReadAll with an array of the right size from the start, unless that is what somebody only says.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	const trusted = 64 << 10
+	var b bytes.Buffer
+	b.Grow(int(max(0, min(size, trusted))) + bytes.MinRead) // it asks for so much room to see the end
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
+}
+
 // embedded takes out of a field's path what the JSON does not have.
 var embedded = strings.NewReplacer("RoomMessage.", "", "Message.", "")
 
@@ -78,13 +87,17 @@ func decode(raw []byte, where string, into any) *huma.ErrorModel {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil {
-		if _, err := d.Token(); err != io.EOF {
-			return problem(http.StatusBadRequest, where, nil, "something follows the JSON value: send one")
-		}
-		return nil
+	if err := d.Decode(into); err != nil {
+		return unreadable(err, where)
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return problem(http.StatusBadRequest, where, nil, "something follows the JSON value: send one")
+	}
+	return nil
+}
+
+// unreadable says what an error of decoding means.
+func unreadable(err error, where string) *huma.ErrorModel {
 	var own *huma.ErrorModel
 	var mismatch *json.UnmarshalTypeError
 	switch unknown, found := strings.CutPrefix(err.Error(), "json: unknown field "); {

@@ -101,6 +101,11 @@ func (r Reason) check() *huma.ErrorModel {
 }
 
 func (a *API) list(_ context.Context, in *listInput) (ConnectionList, error) {
+	if in.User != "" {
+		if fault := checkUser("query.user", in.User); fault != nil {
+			return ConnectionList{}, fault
+		}
+	}
 	page, next, total := a.hub.Clients(hub.Target{User: in.User}, in.After, in.Limit)
 	return ConnectionList{Connections: connectionsOf(page), Total: total, Next: next}, nil
 }
@@ -113,16 +118,19 @@ func (a *API) connection(_ context.Context, in *connectionInput) (ConnectionStat
 	return ConnectionState{Connection: connectionOf(c), Rooms: append([]string{}, rooms...)}, nil
 }
 
-// known reports that there is no connection t, if it is one.
-func (a *API) known(t hub.Target) *huma.ErrorModel {
-	if _, _, found := a.hub.Client(t.Connection); t.Connection != "" && !found {
+// check reports what is wrong with a target of a path, which is a user or a connection: a user who is not there is nothing wrong.
+func (a *API) check(t hub.Target) *huma.ErrorModel {
+	if t.Connection == "" {
+		return checkUser("path.user", t.User)
+	}
+	if _, _, found := a.hub.Client(t.Connection); !found {
 		return noConnection(t.Connection)
 	}
 	return nil
 }
 
 func (a *API) join(t hub.Target, room string) (Joined, error) {
-	if fault := first(a.checkRoom("path.room", room), a.known(t)); fault != nil {
+	if fault := first(a.checkRoom("path.room", room), a.check(t)); fault != nil {
 		return Joined{}, fault
 	}
 	n, err := a.hub.Join(t, room)
@@ -137,14 +145,14 @@ func (a *API) join(t hub.Target, room string) (Joined, error) {
 }
 
 func (a *API) leave(t hub.Target, room string, why Reason) (Left, error) {
-	if fault := first(a.checkRoom("path.room", room), why.check(), a.known(t)); fault != nil {
+	if fault := first(a.checkRoom("path.room", room), why.check(), a.check(t)); fault != nil {
 		return Left{}, fault
 	}
 	return Left{a.hub.Leave(t, room, why.Reason)}, nil
 }
 
 func (a *API) disconnect(t hub.Target, why Reason) (Disconnected, error) {
-	if fault := first(why.check(), a.known(t)); fault != nil {
+	if fault := first(why.check(), a.check(t)); fault != nil {
 		return Disconnected{}, fault
 	}
 	n := a.hub.Disconnect(t, why.Reason)

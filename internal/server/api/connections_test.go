@@ -2,11 +2,13 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
 
@@ -20,7 +22,7 @@ func TestConnections(t *testing.T) {
 		w.want("GET", "/v1/connections", "", 200, `{"connections":[],"total":0}`)
 		ann, other := w.dial("ann", "s", "é", "a/b"), w.dial("")
 		w.want("GET", "/v1/connections/"+ann.id, "", 200, `{`+ann.listed(`,"user":"ann"`)+`,"rooms":["a/b","s","é"]}`)
-		w.want("GET", "/v1/connections/"+other.id, "", 200, `{`+other.listed("")+`,"rooms":[]}`)
+		w.want("GET", "/v1/connections/"+other.id, "", 200, `{`+other.listed(`,"user":"somebody"`)+`,"rooms":[]}`)
 		w.want("GET", "/v1/connections?user=ann", "", 200, `{"connections":[{`+ann.listed(`,"user":"ann"`)+`}],"total":1}`)
 		w.want("GET", "/v1/connections?user=nobody", "", 200, `{"connections":[],"total":0}`)
 		w.refused(request("GET", "/v1/connections/"+ann.session, ""), 404, ann.session, "there is none")
@@ -34,15 +36,15 @@ func TestJoinAndLeave(t *testing.T) {
 		room := "/v1/connections/" + a.id + "/rooms/r"
 		w.want("PUT", room, "", 200, `{"joined":1}`)
 		w.want("PUT", room, "", 200, `{"joined":0}`)
-		w.want(post, "/v1/rooms/r/messages", `{"data":1}`, 200, `{"delivered":2,"failed":0}`)
+		w.want(post, "/v1/rooms/r/messages", `{"data":1}`, 200, `{"delivered":2,"failed":0,"dropped":0}`)
 		a.got(`{"type":"joined","room":"r"}`, `{"type":"message","room":"r","data":1}`)
 		a.Send(`{"type":"send","room":"r","echo":false,"data":2}`) // it is a member like any other
 		synctest.Wait()
 		w.want("DELETE", room+"?reason=it+is+%22late%22", "", 200, `{"left":1}`)
 		w.want("DELETE", room, "", 200, `{"left":0}`)
-		w.want(post, "/v1/rooms/r/messages", `{"data":3}`, 200, `{"delivered":1,"failed":0}`)
+		w.want(post, "/v1/rooms/r/messages", `{"data":3}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 		a.got(`{"type":"left","room":"r","reason":"it is \"late\""}`)
-		other.got(`{"type":"message","room":"r","data":1}`, `{"type":"message","room":"r","from":{"connection":"`+a.id+`"},"data":2}`, `{"type":"message","room":"r","data":3}`)
+		other.got(`{"type":"message","room":"r","data":1}`, `{"type":"message","room":"r","from":{"connection":"`+a.id+`","user":"somebody"},"data":2}`, `{"type":"message","room":"r","data":3}`)
 
 		for _, method := range []string{"PUT", "DELETE"} {
 			w.refused(request(method, "/v1/connections/nobody/rooms/r", ""), 404, `"nobody"`)
@@ -113,12 +115,53 @@ func TestTooManyRooms(t *testing.T) {
 // TestLogInjection holds that what is logged of a request stays on one line, whatever is in it.
 func TestLogInjection(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		a := w.dial("x\nlevel=ERROR msg=forged\x1b[31m")
-		w.want("DELETE", "/v1/users/x%0Alevel=ERROR%20msg=forged%1B%5B31m/connections?reason=bye%0D%0Alevel=ERROR%20msg=forged", "", 200, `{"disconnected":1}`)
+		a := w.dial(`x level=ERROR msg="forged"`)
+		w.want("DELETE", "/v1/users/x%20level=ERROR%20msg=%22forged%22/connections?reason=bye%0D%0Alevel=ERROR%20msg=forged", "", 200, `{"disconnected":1}`)
 		a.End()
 		logged := w.log.String()
-		if n := strings.Count(logged, "\n"); n != 1 || !strings.Contains(logged, `user="x\nlevel=ERROR msg=forged\x1b[31m" reason="bye\r\nlevel=ERROR msg=forged"`) {
+		if n := strings.Count(logged, "\n"); n != 1 || !strings.Contains(logged, `user="x level=ERROR msg=\"forged\"" reason="bye\r\nlevel=ERROR msg=forged"`) {
 			t.Errorf("%d lines logged: %q", n, logged)
 		}
+	})
+}
+
+// TestWithoutUsers holds that a server without tokens has no users, and serves everybody else.
+func TestWithoutUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWith(t, roomcast.Options{}, auth.Config{})
+		m := w.dial("ann")
+		w.want("GET", "/v1/connections", "", 200, `{"connections":[{`+m.listed("")+`}],"total":1}`)
+		w.want("GET", "/v1/connections?user=ann", "", 200, `{"connections":[],"total":0}`)
+		w.want(post, "/v1/users/ann/messages", `{"data":1}`, 200, `{"delivered":0,"failed":0,"dropped":0}`)
+		w.want(post, "/v1/revocations", `{"user":"ann"}`, 200, `{"disconnected":0}`)
+		w.want(post, "/v1/connections/"+m.id+"/messages", `{"data":2}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
+		m.got(`{"type":"direct","data":2}`)
+	})
+}
+
+// TestUserNames holds that a user is everywhere what a token can have as its sub.
+func TestUserNames(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		longest := strings.Repeat("x", 256)
+		m := w.dial(longest, "r")
+		for bad, words := range map[string]string{"a%0Ab": "control", "%E2%80%AE": "direction", "%E2%80%A8": "line", "%FF": "half", "x" + longest: "257 bytes"} {
+			for _, r := range []*http.Request{
+				request(post, "/v1/users/"+bad+"/messages", `{"data":1}`), request("PUT", "/v1/users/"+bad+"/rooms/r", ""), request("DELETE", "/v1/users/"+bad+"/rooms/r", ""),
+				request("DELETE", "/v1/users/"+bad+"/connections", ""), request("GET", "/v1/connections?user="+bad, ""),
+			} {
+				w.refused(r, 422, "user", words)
+			}
+		}
+		for _, body := range []string{
+			`{"data":1,"user":"a\nb"}`, `{"data":1,"user":"\ud800"}`, `{"data":1,"user":"x` + longest + `"}`, `{"data":1,"except":{"users":["ann","a\u202eb"]}}`,
+			`{"data":1,"except":{"users":[""]}}`,
+		} {
+			w.refused(request(post, "/v1/rooms/r/messages", body), 422, "user", "sub")
+		}
+		if _, body := w.do(post, "/v1/batch", `{"publications":[{"to":{"user":"a\u0000"},"data":1}]}`); !strings.Contains(body, "publications[0].to.user: ") {
+			t.Errorf("a batch to a bad name: %s", body)
+		}
+		w.want(post, "/v1/users/"+longest+"/messages", `{"data":1,"user":"`+longest+`"}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
+		m.got(`{"type":"direct","from":{"user":"` + longest + `"},"data":1}`)
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/roomcast/roomcast/internal/server/admission"
 )
 
 // guard reports why a request may not use the API.
@@ -28,6 +30,8 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request) *huma.ErrorModel {
 	if shown && a.keys.APIKey(key) {
 		return nil
 	}
+	a.desk.Refuse(admission.KeyInvalid)
+	a.log.Info("API request without a valid key", "remote", r.RemoteAddr, "shown", shown)
 	if !shown {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomcast"`)
 		return problem(http.StatusUnauthorized, "", nil, `the request has no API key: send one as "Authorization: Bearer KEY" or "X-API-Key: KEY"`)

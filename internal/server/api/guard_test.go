@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/roomcast/roomcast/internal/server/admission"
 )
 
 // keyring is Keys.
@@ -111,6 +113,13 @@ func TestWithKeys(t *testing.T) {
 				t.Errorf("the answer repeats the key: %s", body)
 			}
 		}
+		if n := w.desk.Refused()[admission.KeyInvalid]; n != 7 {
+			t.Errorf("%d requests without a key are counted, want 7", n)
+		}
+		logged := w.log.String()
+		if n := strings.Count(logged, "API request without a valid key\" remote=192.0.2.1:5000"); n != 7 || strings.Contains(logged, "correct-horse") || strings.Contains(logged, "wrong") {
+			t.Errorf("%d of 7 are logged: %s", n, logged)
+		}
 		for _, path := range []string{"/v1/rooms", "/v1/", "/v1/nothing", "/v1/rooms/r/messages"} {
 			w.refused(request("POST", path, "{}"), 401, "Authorization: Bearer")
 		}
@@ -163,7 +172,7 @@ func TestPaths(t *testing.T) {
 			"%2E": `.`, "%2e%2E": `..`, "%2E%2E%2F%2E%2E": `../..`, "..%2F..": `../..`, "a%2F..%2Fb": `a/../b`, "%252F": `%2F`, "a%20b": `a b`, "%C3%A9": `é`, "é": `é`,
 			"+": `+`, "%2B": `+`, "%3F": `?`, "%23": `#`, "%3Cscript%3E%22": `<script>\"`, "messages": `messages`,
 		} {
-			w.want(post, "/v1/rooms/"+path+"/messages", `{"data":1}`, 200, `{"delivered":1,"failed":0}`)
+			w.want(post, "/v1/rooms/"+path+"/messages", `{"data":1}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 			m.got(`{"type":"message","room":"` + room + `","data":1}`)
 		}
 		for _, path := range []string{

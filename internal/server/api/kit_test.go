@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,118 +25,51 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is an API and the hub it acts on.
 type world struct {
-	t   *testing.T
-	hub *named
-	api *API
-	log strings.Builder
+	t    testing.TB
+	gate *auth.Authority
+	desk *admission.Desk
+	hub  *hub.Hub
+	api  *API
+	log  strings.Builder
 }
 
-// named is a hub whose clients have users: those the test says.
-type named struct {
-	*hub.Hub
-	users map[string][]string // connections
+// secret is what tokens are signed with.
+const secret = "a secret of the tests, 32 bytes+"
+
+// start makes a world without API keys, whose clients have tokens. The end of the test ends it.
+func start(t testing.TB, o roomcast.Options) *world {
+	t.Helper()
+	return startWith(t, o, auth.Config{Secrets: []string{secret}})
 }
 
-func (n *named) targets(t hub.Target) []hub.Target {
-	if t.User == "" {
-		return []hub.Target{t}
-	}
-	var all []hub.Target
-	for _, id := range n.users[t.User] {
-		all = append(all, hub.Target{Connection: id})
-	}
-	return all
-}
-
-func (n *named) Publish(room string, p hub.Post) (roomcast.Receipt, error) {
-	var except []hub.Target
-	for _, t := range p.Except {
-		except = append(except, n.targets(t)...)
-	}
-	p.Except = except
-	return n.Hub.Publish(room, p)
-}
-
-func (n *named) PublishTo(t hub.Target, p hub.Post) (sum roomcast.Receipt, any bool) {
-	for _, t := range n.targets(t) {
-		r, found := n.Hub.PublishTo(t, p)
-		sum.Delivered, sum.Failed, any = sum.Delivered+r.Delivered, sum.Failed+r.Failed, any || found
-	}
-	return sum, any
-}
-
-func (n *named) Clients(t hub.Target, after string, limit int) (page []hub.Client, next string, total int) {
-	if t.User == "" {
-		page, next, total = n.Hub.Clients(t, after, limit)
-		return n.with(page), next, total
-	}
-	for _, t := range n.targets(t) {
-		clients, _, k := n.Hub.Clients(t, "", limit)
-		page, total = append(page, clients...), total+k
-	}
-	return n.with(page), "", total
-}
-
-func (n *named) Members(room, after string, limit int) (page []hub.Client, next string, total int) {
-	page, next, total = n.Hub.Members(room, after, limit)
-	return n.with(page), next, total
-}
-
-func (n *named) Client(connection string) (c hub.Client, rooms []string, found bool) {
-	c, rooms, found = n.Hub.Client(connection)
-	return n.with([]hub.Client{c})[0], rooms, found
-}
-
-// with adds their users to clients.
-func (n *named) with(clients []hub.Client) []hub.Client {
-	for user, connections := range n.users {
-		for i, c := range clients {
-			if slices.Contains(connections, c.Connection) {
-				clients[i].User = user
-			}
-		}
-	}
-	return clients
-}
-
-func (n *named) Join(t hub.Target, room string) (sum int, err error) {
-	for _, t := range n.targets(t) {
-		k, failed := n.Hub.Join(t, room)
-		if sum += k; failed != nil {
-			err = failed
-		}
-	}
-	return sum, err
-}
-
-func (n *named) Leave(t hub.Target, room, reason string) (sum int) {
-	for _, t := range n.targets(t) {
-		sum += n.Hub.Leave(t, room, reason)
-	}
-	return sum
-}
-
-func (n *named) Disconnect(t hub.Target, reason string) (sum int) {
-	for _, t := range n.targets(t) {
-		sum += n.Hub.Disconnect(t, reason)
-	}
-	return sum
-}
-
-// start makes a world without API keys. The end of the test ends it.
-func start(t *testing.T, o roomcast.Options) *world {
+func startWith(t testing.TB, o roomcast.Options, c auth.Config) *world {
 	t.Helper()
 	o.MaxMessageBytes, o.MaxRoomNameBytes = 1<<20, 255
-	log := slog.New(slog.DiscardHandler)
-	gate, err := auth.New(context.Background(), auth.Config{}, log)
+	silent := slog.New(slog.DiscardHandler)
+	gate, err := auth.New(context.Background(), c, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := hub.New(hub.Config{Version: "roomcast test", Rooms: o, Desk: admission.New(gate, admission.Limits{}, log)})
-	w := &world{t: t, hub: &named{clients, map[string][]string{}}}
-	t.Cleanup(func() { _ = clients.Server().Shutdown(context.Background()) })
-	w.api = New(w.hub, nil, Options{}, slog.New(slog.NewTextHandler(&w.log, nil)))
+	t.Cleanup(gate.Close)
+	desk := admission.New(gate, admission.Limits{}, silent)
+	w := &world{t: t, gate: gate, desk: desk, hub: hub.New(hub.Config{Version: "roomcast test", Rooms: o, Desk: desk, TokenTimeout: time.Second})}
+	t.Cleanup(func() { _ = w.hub.Server().Shutdown(context.Background()) })
+	w.api = New(w.hub, desk, nil, Options{}, slog.New(slog.NewTextHandler(&w.log, nil)))
 	return w
+}
+
+// somebody is the user of whom a test does not care who it is.
+const somebody = "somebody"
+
+// token is one of the user, made now and good for an hour in every room.
+func (w *world) token(user string) string {
+	w.t.Helper()
+	all := map[string][]string{"**": {"join", "send", "presence"}}
+	token, err := auth.Mint(auth.MintConfig{User: user, Rooms: all, Expires: time.Now().Add(time.Hour), Secret: secret})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
 }
 
 // request is one from a program on this machine.
@@ -166,7 +99,7 @@ func (w *world) do(method, path, body string) (status int, answer string) {
 	return read(w.t, w.serve(request(method, path, body)))
 }
 
-func read(t *testing.T, res *http.Response) (status int, answer string) {
+func read(t testing.TB, res *http.Response) (status int, answer string) {
 	t.Helper()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -210,20 +143,20 @@ func (w *world) refused(r *http.Request, status int, words ...string) {
 // member is a client of the hub.
 type member struct {
 	*roomcasttest.Client
-	t           *testing.T
+	t           testing.TB
 	id, session string
 }
 
-// dial connects a client, of the user if there is one, and puts it into the rooms.
+// dial connects a client of the user, or of somebody, and puts it into the rooms.
 func (w *world) dial(user string, rooms ...string) *member {
 	w.t.Helper()
-	c := roomcasttest.Dial(w.t, w.hub, "/ws", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Protocol", "roomcast.v1") })
+	if user == "" {
+		user = somebody
+	}
+	c := w.connect(w.token(user))
 	var hello struct{ Connection, Session string }
 	if err := json.Unmarshal(c.Receive().Data, &hello); err != nil || hello.Connection == "" {
 		w.t.Fatalf("hello: %v, %+v", err, hello)
-	}
-	if user != "" {
-		w.hub.users[user] = append(w.hub.users[user], hello.Connection)
 	}
 	for _, room := range rooms {
 		name, _ := json.Marshal(room)
@@ -233,6 +166,15 @@ func (w *world) dial(user string, rooms ...string) *member {
 		}
 	}
 	return &member{c, w.t, hello.Connection, hello.Session}
+}
+
+// connect connects a client that shows a token.
+func (w *world) connect(token string) *roomcasttest.Client {
+	w.t.Helper()
+	return roomcasttest.Dial(w.t, w.hub, "/ws", func(r *http.Request) {
+		r.Header.Set("Sec-WebSocket-Protocol", "roomcast.v1")
+		r.Header.Set("Authorization", "Bearer "+token)
+	})
 }
 
 // got fails the test if the messages that have come since the last call are others.

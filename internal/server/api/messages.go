@@ -6,18 +6,20 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
 const (
-	maxUser   = 255 // bytes
-	maxKey    = 64
+	maxKey    = 64 // bytes
 	maxOnce   = 255
 	maxExcept = 100 // each is compared with every member of the room
 )
@@ -26,7 +28,7 @@ const (
 type Message struct {
 	Data           json.RawMessage `json:"data,omitempty" doc:"Any JSON value, null included; it is passed on byte for byte. Either this or base64."`
 	Base64         *string         `json:"base64,omitempty" encoding:"base64" doc:"Bytes, in the standard alphabet with padding. Either this or data."`
-	User           string          `json:"user,omitempty" maxLength:"255" doc:"In whose name it is sent: the user in the message's from. Without, it comes from nobody."`
+	User           string          `json:"user,omitempty" maxLength:"256" doc:"In whose name it is sent: the user in the message's from. Without, it comes from nobody."`
 	IdempotencyKey string          `json:"idempotency_key,omitempty" maxLength:"255" doc:"The same publication with the same key is published once, and answered alike; the header Idempotency-Key does the same."`
 }
 
@@ -60,7 +62,8 @@ func eitherPayload(s *huma.Schema) *huma.Schema {
 // Receipt is what came of a publication.
 type Receipt struct {
 	Delivered int  `json:"delivered" doc:"Connections for which it waits to be written to the socket."`
-	Failed    int  `json:"failed" doc:"Connections that were too slow to be given it."`
+	Failed    int  `json:"failed" doc:"Connections that were too slow to be given it, and are closed for it."`
+	Dropped   int  `json:"dropped" doc:"Connections that were too slow to be given it and do without, for the room allows that; they are told by the notice gap."`
 	Replayed  bool `json:"replayed,omitempty" doc:"True if this is the answer to an earlier publication with the same idempotency key, and nothing was sent now."`
 }
 
@@ -91,9 +94,14 @@ func (m *RoomMessage) post(where string) (hub.Post, *huma.ErrorModel) {
 	for _, t := range []struct {
 		name, value string
 		limit       int
-	}{{"user", m.User, maxUser}, {"key", m.Key, maxKey}, {"idempotency_key", m.IdempotencyKey, maxOnce}} {
+	}{{"key", m.Key, maxKey}, {"idempotency_key", m.IdempotencyKey, maxOnce}} {
 		if len(t.value) > t.limit {
 			return p, invalid(where+"."+t.name, t.value, "it has %d bytes; give it at most %d", len(t.value), t.limit)
+		}
+	}
+	if m.User != "" {
+		if fault := checkUser(where+".user", m.User); fault != nil {
+			return p, fault
 		}
 	}
 	e := m.Except
@@ -106,7 +114,10 @@ func (m *RoomMessage) post(where string) (hub.Post, *huma.ErrorModel) {
 	for _, id := range e.Sessions {
 		p.Except = append(p.Except, hub.Target{Session: id})
 	}
-	for _, user := range e.Users {
+	for i, user := range e.Users {
+		if fault := checkUser(fmt.Sprintf("%s.except.users[%d]", where, i), user); fault != nil {
+			return p, fault
+		}
 		p.Except = append(p.Except, hub.Target{User: user})
 	}
 	var fault *huma.ErrorModel
@@ -163,16 +174,8 @@ func (a *API) publish(ctx context.Context, where string, p Publication) (Receipt
 
 // send sends to whom to names.
 func (a *API) send(where string, to Address, p hub.Post) (Receipt, error) {
-	direct := to.Room == ""
-	switch {
-	case direct && (p.Key != "" || p.Except != nil):
-		return Receipt{}, invalid(where, nil, `"key" and "except" are for rooms: leave them out`)
-	case direct:
-		r, found := a.hub.PublishTo(hub.Target{Connection: to.Connection, User: to.User}, p)
-		if !found && to.Connection != "" {
-			return Receipt{}, noConnection(to.Connection)
-		}
-		return Receipt{Delivered: r.Delivered, Failed: r.Failed}, nil
+	if to.Room == "" {
+		return a.sendDirect(where, to, p)
 	}
 	if fault := a.checkRoom(where+".to.room", to.Room); fault != nil {
 		return Receipt{}, fault
@@ -181,7 +184,35 @@ func (a *API) send(where string, to Address, p hub.Post) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, invalid(where, nil, "%v", err)
 	}
-	return Receipt{Delivered: r.Delivered, Failed: r.Failed}, nil
+	return receiptOf(r), nil
+}
+
+func (a *API) sendDirect(where string, to Address, p hub.Post) (Receipt, error) {
+	if p.Key != "" || p.Except != nil {
+		return Receipt{}, invalid(where, nil, `"key" and "except" are for rooms: leave them out`)
+	}
+	if to.Connection == "" {
+		if fault := checkUser(where+".to.user", to.User); fault != nil {
+			return Receipt{}, fault
+		}
+	}
+	r, found := a.hub.PublishTo(hub.Target{Connection: to.Connection, User: to.User}, p)
+	if !found && to.Connection != "" {
+		return Receipt{}, noConnection(to.Connection)
+	}
+	return receiptOf(r), nil
+}
+
+func receiptOf(r roomcast.Receipt) Receipt {
+	return Receipt{Delivered: r.Delivered, Failed: r.Failed, Dropped: r.Dropped}
+}
+
+// checkUser reports what is wrong with the name of a user.
+func checkUser(where, name string) *huma.ErrorModel {
+	if err := auth.CheckName(name); err != nil {
+		return invalid(where, name, "%v; a user is what a token can have as its sub", err)
+	}
+	return nil
 }
 
 // checkRoom reports what is wrong with the name of a room.

@@ -26,12 +26,12 @@ func TestPublishToRoom(t *testing.T) {
 			{`{"data":1,"user":"ann","key":"k"}`, `"from":{"user":"ann"},"data":1`},
 			{`{"data":1,"base64":null,"except":null,"user":null}`, `"data":1`},
 		} {
-			w.want(post, "/v1/rooms/a%2Fb/messages", c.body, 200, `{"delivered":2,"failed":0}`)
+			w.want(post, "/v1/rooms/a%2Fb/messages", c.body, 200, `{"delivered":2,"failed":0,"dropped":0}`)
 			for _, m := range []*member{one, two} {
 				m.got(`{"type":"message","room":"a/b",` + c.arrives + `}`)
 			}
 		}
-		w.want(post, "/v1/rooms/nobody/messages", `{"data":1}`, 200, `{"delivered":0,"failed":0}`)
+		w.want(post, "/v1/rooms/nobody/messages", `{"data":1}`, 200, `{"delivered":0,"failed":0,"dropped":0}`)
 		other.got()
 	})
 }
@@ -42,7 +42,7 @@ func TestExcept(t *testing.T) {
 		a, b := w.dial("", "r"), w.dial("", "r")
 		ann1, ann2, bob := w.dial("ann", "r"), w.dial("ann", "r"), w.dial("bob", "r")
 		w.want(post, "/v1/rooms/r/messages",
-			`{"data":1,"except":{"connections":["`+a.id+`","nobody",""],"sessions":["`+b.session+`",""],"users":["ann","nobody",""]}}`, 200, `{"delivered":1,"failed":0}`)
+			`{"data":1,"except":{"connections":["`+a.id+`","nobody",""],"sessions":["`+b.session+`",""],"users":["ann","nobody"]}}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 		bob.got(`{"type":"message","room":"r","data":1}`)
 		for _, m := range []*member{a, b, ann1, ann2} {
 			m.got()
@@ -53,13 +53,13 @@ func TestExcept(t *testing.T) {
 func TestPublishDirect(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		ann1, ann2, other := w.dial("ann"), w.dial("ann"), w.dial("", "r")
-		w.want(post, "/v1/users/ann/messages", `{"data":1.0,"user":"bob"}`, 200, `{"delivered":2,"failed":0}`)
+		w.want(post, "/v1/users/ann/messages", `{"data":1.0,"user":"bob"}`, 200, `{"delivered":2,"failed":0,"dropped":0}`)
 		for _, m := range []*member{ann1, ann2} {
 			m.got(`{"type":"direct","from":{"user":"bob"},"data":1.0}`)
 		}
-		w.want(post, "/v1/connections/"+ann1.id+"/messages", `{"base64":"AA=="}`, 200, `{"delivered":1,"failed":0}`)
+		w.want(post, "/v1/connections/"+ann1.id+"/messages", `{"base64":"AA=="}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 		ann1.got(`{"type":"direct","base64":"AA=="}`)
-		w.want(post, "/v1/users/nobody/messages", `{"data":1}`, 200, `{"delivered":0,"failed":0}`)
+		w.want(post, "/v1/users/nobody/messages", `{"data":1}`, 200, `{"delivered":0,"failed":0,"dropped":0}`)
 		w.refused(request(post, "/v1/connections/nobody/messages", `{"data":1}`), 404, `"nobody"`, "there is none")
 		w.refused(request(post, "/v1/connections/"+ann1.id+"/messages", `{"data":1,"key":"k"}`), 422, `"key"`)
 		w.refused(request(post, "/v1/users/ann/messages", `{"data":1,"except":{"users":["ann"]}}`), 422, `"except"`)
@@ -78,15 +78,54 @@ func TestFailedAreCounted(t *testing.T) {
 		slowDirect.Stall()
 		long := `{"data":"` + strings.Repeat("x", 3000) + `"}`
 		for range 2 { // the client takes one of them
-			w.want(post, "/v1/rooms/r/messages", long, 200, `{"delivered":2,"failed":0}`)
-			w.want(post, "/v1/connections/"+slowDirect.id+"/messages", long, 200, `{"delivered":1,"failed":0}`)
+			w.want(post, "/v1/rooms/r/messages", long, 200, `{"delivered":2,"failed":0,"dropped":0}`)
+			w.want(post, "/v1/connections/"+slowDirect.id+"/messages", long, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 			synctest.Wait()
 		}
-		w.want(post, "/v1/rooms/r/messages", long, 200, `{"delivered":1,"failed":1}`)
-		w.want(post, "/v1/connections/"+slowDirect.id+"/messages", long, 200, `{"delivered":0,"failed":1}`)
+		w.want(post, "/v1/rooms/r/messages", long, 200, `{"delivered":1,"failed":1,"dropped":0}`)
+		w.want(post, "/v1/connections/"+slowDirect.id+"/messages", long, 200, `{"delivered":0,"failed":1,"dropped":0}`)
 		synctest.Wait()
 		if n := len(quick.Waiting()); n != 3 {
 			t.Errorf("the quick member has %d messages, want 3", n)
+		}
+	})
+}
+
+// TestDroppedAreCounted holds that a member that misses a message by its room's policy is counted as such, and stays.
+func TestDroppedAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, roomcast.Options{OutboxBytes: 4096, Slow: func(string) roomcast.Slow { return roomcast.SlowDropNewest }})
+		slow, _ := w.dial("", "r"), w.dial("", "r")
+		slow.Stall()
+		message := `"data":"` + strings.Repeat("x", 3000) + `"}`
+		for range 2 { // the client takes one of them
+			w.want(post, "/v1/rooms/r/messages", "{"+message, 200, `{"delivered":2,"failed":0,"dropped":0}`)
+			synctest.Wait()
+		}
+		const missed = `{"delivered":1,"failed":0,"dropped":1}`
+		w.want(post, "/v1/rooms/r/messages", "{"+message, 200, missed)
+		synctest.Wait()
+		w.want(post, "/v1/batch", `{"publications":[{"to":{"room":"r"},`+message+`]}`, 200, `{"results":[`+missed+`],"errors":0}`)
+		w.want("GET", "/v1/rooms", "", 200, `{"rooms":[{"name":"r","members":2}]}`)
+	})
+}
+
+// TestKey holds that the key of a publication says what it is the latest of.
+func TestKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, roomcast.Options{OutboxBytes: 1 << 20, Slow: func(string) roomcast.Slow { return roomcast.SlowKeepLatest }})
+		w.dial("", "r").Stall()
+		superseded := func(body string) uint64 {
+			for range 200 { // superseded messages are looked for when many wait
+				w.want(post, "/v1/rooms/r/messages", body, 200, `{"delivered":1,"failed":0,"dropped":0}`)
+			}
+			return w.hub.Server().Stats().Superseded
+		}
+		if n := superseded(`{"data":1}`); n != 0 {
+			t.Errorf("%d messages without a key are superseded", n)
+		}
+		if n := superseded(`{"data":1,"key":"cursor-1"}`); n == 0 {
+			t.Error("no message is superseded by those with its key")
 		}
 	})
 }
@@ -128,7 +167,7 @@ func TestBadBodies(t *testing.T) {
 			{room, `{"base64":"AB=="}`, 422, "base64"},
 			{room, `{"base64":"AA==\n"}`, 422, "base64"},
 			{room, `{"base64":"-_-_"}`, 422, "base64"},
-			{room, `{"data":1,"user":"` + x(256) + `"}`, 422, "at most 255"},
+			{room, `{"data":1,"user":"` + x(257) + `"}`, 422, "at most 256"},
 			{room, `{"data":1,"key":"` + x(65) + `"}`, 422, "at most 64"},
 			{room, `{"data":1,"idempotency_key":"` + x(256) + `"}`, 422, "at most 255"},
 			{room, `{"data":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, 422, "nest at most 63"},
@@ -146,9 +185,9 @@ func TestBadBodies(t *testing.T) {
 		bystander.got()
 
 		most := `{"data":` + strings.Repeat("[", 63) + `"[[\"[["` + strings.Repeat("]", 63) + `}`
-		w.want(post, room, most, 200, `{"delivered":1,"failed":0}`)
+		w.want(post, room, most, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 		full := `{"data":"` + x(1<<20-len(`{"data":""}`)) + `"}`
-		w.want(post, room, full, 200, `{"delivered":1,"failed":0}`)
+		w.want(post, room, full, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 	})
 }
 

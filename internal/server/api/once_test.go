@@ -22,10 +22,10 @@ func TestIdempotency(t *testing.T) {
 			r.Header.Set("Idempotency-Key", key)
 			return r
 		}
-		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, `{"delivered":1,"failed":0}`)
+		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, `{"delivered":1,"failed":0,"dropped":0}`)
 		m.got(message)
 		w.dial("", "r") // that there are more members now changes nothing
-		const again = `{"delivered":1,"failed":0,"replayed":true}`
+		const again = `{"delivered":1,"failed":0,"dropped":0,"replayed":true}`
 		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, again)
 		if _, body := read(t, w.serve(keyed("/v1/rooms/r/messages", "k", `{ "data": {"a": 1} }`))); body != again {
 			t.Errorf("key in the header, other spaces: %s, want %s", body, again)
@@ -44,7 +44,7 @@ func TestIdempotency(t *testing.T) {
 		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, again)
 		m.got()
 		<-time.After(time.Nanosecond)
-		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, `{"delivered":2,"failed":0}`)
+		w.want(post, "/v1/rooms/r/messages", `{"data":{"a":1},"idempotency_key":"k"}`, 200, `{"delivered":2,"failed":0,"dropped":0}`)
 		m.got(message)
 	})
 }
@@ -54,7 +54,7 @@ func TestErrorsAreNotRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.refused(request(post, "/v1/connections/x/messages", `{"data":1,"idempotency_key":"k"}`), 404)
 		w.refused(request(post, "/v1/connections/x/messages", `{"data":1,"idempotency_key":"k"}`), 404)
-		w.want(post, "/v1/rooms/r/messages", `{"data":1,"idempotency_key":"k"}`, 200, `{"delivered":0,"failed":0}`)
+		w.want(post, "/v1/rooms/r/messages", `{"data":1,"idempotency_key":"k"}`, 200, `{"delivered":0,"failed":0,"dropped":0}`)
 	})
 }
 
@@ -74,7 +74,7 @@ func TestIdempotencyAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if answers[`{"delivered":1,"failed":0}`] != 1 || answers[`{"delivered":1,"failed":0,"replayed":true}`] != 49 {
+		if answers[`{"delivered":1,"failed":0,"dropped":0}`] != 1 || answers[`{"delivered":1,"failed":0,"dropped":0,"replayed":true}`] != 49 {
 			t.Errorf("answers %v, want one that did it and 49 that are the same", answers)
 		}
 		m.got(`{"type":"message","room":"r","data":1}`)

@@ -17,7 +17,7 @@ const (
 	tagConnections = "Connections"
 	tagUsers       = "Users"
 
-	exampleReceipt    = `{"delivered":2,"failed":0}`
+	exampleReceipt    = `{"delivered":2,"failed":0,"dropped":0}`
 	exampleConnection = `{"connection":"c7Qm2x","session":"s9fKw3Vb","user":"ann","address":"203.0.113.7:51234"}`
 )
 
@@ -106,6 +106,7 @@ var meanings = map[int]string{
 	http.StatusUnsupportedMediaType:  "The body does not say that it is application/json.",
 	http.StatusUnprocessableEntity:   "A parameter or field is missing, unknown, or not as described.",
 	http.StatusInternalServerError:   "A fault of the server.",
+	http.StatusServiceUnavailable:    "As many revocations are remembered as can be; nothing was revoked.",
 }
 
 // order is where the metadata of an operation have its place among the others.
@@ -126,7 +127,7 @@ func all(spec *huma.OpenAPI) []*huma.Operation {
 }
 
 // asked are the schemas of bodies: what is not in them is refused.
-var asked = []string{"RoomMessage", "Message", "Except", "Batch", "Publication", "Address"}
+var asked = []string{"RoomMessage", "Message", "Except", "Batch", "Publication", "Address", "Revocation"}
 
 // complete adds to the document what huma leaves to be said.
 func complete(spec *huma.OpenAPI) {

@@ -74,7 +74,7 @@ func (a *API) publishing(described huma.API) {
 	register(described, operation{
 		id: "publish-to-connection", method: http.MethodPost, path: "/v1/connections/{connection}/messages", tag: tagPublish, summary: "Publish to a connection",
 		description: "Sends a direct message to one connection." + onceDescription,
-		body:        Message{}, maxBody: maxBody, errors: []int{http.StatusNotFound}, example: `{"delivered":1,"failed":0}`, bodies: directBodies,
+		body:        Message{}, maxBody: maxBody, errors: []int{http.StatusNotFound}, example: `{"delivered":1,"failed":0,"dropped":0}`, bodies: directBodies,
 	}, func(ctx context.Context, in *connectionMessageInput) (Receipt, error) {
 		to := Address{Connection: in.Connection}
 		return a.publishAlone(ctx, in.Once, Publication{To: to, RoomMessage: RoomMessage{Message: in.JSON.Value}, fault: in.JSON.Fault})
@@ -87,7 +87,7 @@ func (a *API) publishing(described huma.API) {
 		bodies: map[string]string{
 			"a room and a user": `{"publications":[{"to":{"room":"kitchen"},"data":"lunch is ready"},{"to":{"user":"ann"},"data":"your turn to wash up","idempotency_key":"wash-up-7"}]}`,
 		},
-		example: `{"results":[{"delivered":2,"failed":0},{"error":{"title":"Not Found","status":404,"detail":"…"}}],"errors":1}`,
+		example: `{"results":[{"delivered":2,"failed":0,"dropped":0},{"error":{"title":"Not Found","status":404,"detail":"…"}}],"errors":1}`,
 	}, func(ctx context.Context, in *batchInput) (BatchReceipt, error) {
 		switch {
 		case in.JSON.Fault != nil:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // pages follows next from path on and returns what each page had in the list of that name.
@@ -122,6 +123,7 @@ func TestMembers(t *testing.T) {
 		}
 		slices.Sort(in)
 		slices.Sort(everybody)
+		synctest.Wait() // until the hub too knows who has gone
 		pages, all := w.pages("/v1/rooms/a%2Fb/members?limit=4", "members")
 		if !slices.Equal(all, in) || len(pages) != 4 {
 			t.Errorf("%d pages: %q, want %q", len(pages), all, in)

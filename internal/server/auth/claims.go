@@ -127,14 +127,15 @@ func readString(value json.RawMessage) (s string, err error) {
 func readName(value json.RawMessage) (string, error) {
 	s, err := readString(value)
 	if err == nil {
-		err = checkName(s)
+		err = CheckName(s)
 	}
 	return s, err
 }
 
-// checkName refuses names that are not what they look like: those that would break a line of a log or turn it round. U+FFFD is what
-// any half a character becomes, so that two names would be one.
-func checkName(s string) error {
+// CheckName reports why the name of a user (sub) or of a token (jti) is none that a token could have: it has 1 to 256 bytes of UTF-8, and
+// is what it looks like, so that it neither breaks a line of a log nor turns it round. U+FFFD is what any half a character becomes, so that
+// two names would be one.
+func CheckName(s string) error {
 	bad := func(r rune) bool {
 		return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 	}

@@ -64,6 +64,12 @@ const (
 	publicKeyPEM = "write the public key with `openssl pkey -in FILE -pubout`"
 )
 
+// Check reports what New would find wrong with a Config. It reads the files, and fetches nothing.
+func Check(c Config) error {
+	_, err := newState(c)
+	return err
+}
+
 // withDefaults puts the defaults in the place of zeros and checks the rest.
 func (c Config) withDefaults() (Config, error) {
 	for _, d := range []struct {

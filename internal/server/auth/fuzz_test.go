@@ -65,7 +65,7 @@ func FuzzClaims(f *testing.F) {
 			checkError(t, err)
 			return
 		}
-		if checkName(g.User) != nil || g.Expires.IsZero() || len(g.rules) > maxRules {
+		if CheckName(g.User) != nil || g.Expires.IsZero() || len(g.rules) > maxRules {
 			t.Fatalf("%q became %+v", claims, g)
 		}
 		var all map[string]any

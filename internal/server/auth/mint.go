@@ -34,7 +34,7 @@ type MintConfig struct {
 // Mint makes a token, for development and for tests: what makes tokens in earnest is the program that knows the users. Each has a jti
 // of its own. A token that no server would take is an error.
 func Mint(c MintConfig) (string, error) {
-	if err := checkName(c.User); err != nil {
+	if err := CheckName(c.User); err != nil {
 		return "", fmt.Errorf("--user %s: %w; write the name of a user", quoted(c.User), err)
 	}
 	if len(c.Rooms) > maxRules {

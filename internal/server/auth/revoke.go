@@ -27,7 +27,7 @@ type revocations struct {
 // taken as that; the zero time means now. It is remembered until such tokens have expired, and not beyond a restart. Connections that are
 // open go on: ask Revoked.
 func (a *Authority) RevokeUser(user string, issuedBefore time.Time) error {
-	if err := checkName(user); err != nil {
+	if err := CheckName(user); err != nil {
 		return fmt.Errorf("user %s: %w", quoted(user), err)
 	}
 	now, keep := time.Now(), a.state.Load().longest()
@@ -58,7 +58,7 @@ func (a *Authority) RevokeUser(user string, issuedBefore time.Time) error {
 // further ahead than a token can last, mean as long as a token can last. It does not survive a restart. Connections that are open go
 // on: ask Revoked.
 func (a *Authority) RevokeToken(jti string, until time.Time) error {
-	if err := checkName(jti); err != nil {
+	if err := CheckName(jti); err != nil {
 		return fmt.Errorf("token with the jti %s: %w", quoted(jti), err)
 	}
 	now, keep := time.Now(), a.state.Load().longest()

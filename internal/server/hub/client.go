@@ -20,7 +20,7 @@ type client struct {
 	conn    *roomcast.Conn
 	id      string // of the connection
 	session string // others do not see it
-	leave   func() // its address's count
+	leave   func() // its address's count; nil if there is none
 
 	// Owned by the callbacks of the connection, which never overlap.
 	admitted bool
@@ -73,7 +73,9 @@ func (h *Hub) close(conn *roomcast.Conn, _ int, _ string) {
 		h.clients.remove(c)
 	}
 	c.pass.Release()
-	c.leave()
+	if c.leave != nil {
+		c.leave()
+	}
 }
 
 // show lets the client in with a token, or takes a fresh one of the same user.

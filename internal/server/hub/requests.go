@@ -130,7 +130,13 @@ func (c *client) maySend(r protocol.Request) *refusal {
 	if !c.pass.Allows(auth.Send, r.Room) {
 		return refuse(protocol.Forbidden, "the token does not allow to send to this room")
 	}
-	if r.As != "" && r.As != c.user && (c.pass == nil || !c.pass.Allows(auth.PublishAs, r.Room)) {
+	if r.As == "" || r.As == c.user {
+		return nil
+	}
+	if err := auth.CheckName(r.As); err != nil {
+		return refuse(protocol.BadRequest, "\"as\" is no name of a user: %v", err)
+	}
+	if c.pass == nil || !c.pass.Allows(auth.PublishAs, r.Room) {
 		return refuse(protocol.Forbidden, "nothing allows to send as %q here; leave out \"as\"", r.As)
 	}
 	return nil

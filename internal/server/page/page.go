@@ -31,8 +31,8 @@ var paths = map[string]struct{ file, contentType string }{
 
 const script = "text/javascript; charset=utf-8"
 
-// client is where the client for JavaScript is.
-const client = "/roomcast.js"
+// clientPath is where the client for JavaScript is.
+const clientPath = "/roomcast.js"
 
 const notFound = "not found: the page is at /, a room is at /rooms/{room}\n"
 
@@ -59,7 +59,7 @@ func Handler() http.Handler {
 		}
 		h.assets[path] = newAsset(p.contentType, body)
 	}
-	h.assets[client] = newAsset(script, js.Source)
+	h.assets[clientPath] = newAsset(script, js.Source)
 	return h
 }
 
@@ -85,10 +85,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusMethodNotAllowed, "method not allowed: the page answers GET and HEAD\n")
 		return
 	}
+	if r.URL.Path == clientPath {
+		header.Set("Access-Control-Allow-Origin", "*") // pages of other origins import it as a module
+	}
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache") // keep it, but ask whether it is still the same
 	header.Set("ETag", a.etag)
-	if r.URL.Path == client {
+	if r.URL.Path == clientPath {
 		header.Set("Access-Control-Allow-Origin", "*") // pages of other origins import it; what they may do, the upgrade decides
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))

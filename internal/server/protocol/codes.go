@@ -98,7 +98,7 @@ var CloseCodes = []CloseInfo{
 	{CloseUnauthorized, "unauthorized", "No valid token came in time.", RetryNever},
 	{CloseForbidden, "forbidden", "The user is shut out, or the token was revoked.", RetryNever},
 	{CloseKicked, "kicked", "Somebody ended this connection on purpose.", RetryNever},
-	{CloseThrottled, "throttled", "The client went on sending too much after it was told.", RetryLater},
+	{CloseThrottled, "throttled", "The client went on sending too much after it was told, or its user has too many connections.", RetryLater},
 	{CloseTokenExpired, "token_expired", "The token expired and no fresh one came. Connect with a fresh one.", RetryNow},
 }
 

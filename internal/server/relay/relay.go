@@ -18,10 +18,10 @@ type Relay struct {
 	desk  *admission.Desk
 }
 
-// member is what is remembered of a connection: the connection's value.
+// member is what is remembered of a connection as its value, if there is anything.
 type member struct {
-	pass  *admission.Pass
-	leave func() // its address's count
+	pass  *admission.Pass // nil if there are no tokens
+	leave func()          // its address's count; nil if there is none
 }
 
 // New returns a relay with no connections; options are those of its roomcast.Server, and desk says who is let in.
@@ -45,42 +45,49 @@ func (r *Relay) Server() *roomcast.Server { return r.rooms }
 
 // connect takes the client into the room, if its token allows that and to send there. A room that it cannot join, it is not let into.
 func (r *Relay) connect(c *roomcast.Conn, req *http.Request) error {
-	m := &member{leave: r.desk.Enter(req)}
-	c.SetValue(m)
-	room := req.PathValue("room")
+	m := member{leave: r.desk.Enter(req)}
+	var refusal *admission.Refusal
 	if r.desk.TokenRequired() {
-		if refusal := r.admit(c, m, req); refusal != nil {
-			_ = c.Close(int(refusal.Close), refusal.Message) // one of the table, and short
-			return nil
-		}
+		m.pass, refusal = r.admit(c, req)
 	}
-	if err := c.Join(room); err != nil {
+	if m.pass != nil || m.leave != nil {
+		c.SetValue(&m)
+	}
+	if refusal != nil {
+		_ = c.Close(int(refusal.Close), refusal.Message) // one of the table, and short
+		return nil
+	}
+	if err := c.Join(req.PathValue("room")); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	return nil
 }
 
-func (r *Relay) admit(c *roomcast.Conn, m *member, req *http.Request) *admission.Refusal {
+// admit lets the client in with the token in its request.
+func (r *Relay) admit(c *roomcast.Conn, req *http.Request) (*admission.Pass, *admission.Refusal) {
 	token, found := auth.TokenOf(req)
 	if !found {
 		r.desk.Refuse(admission.TokenMissing)
-		return &admission.Refusal{Close: protocol.CloseUnauthorized, Message: "there is no token in the request"}
+		return nil, &admission.Refusal{Close: protocol.CloseUnauthorized, Message: "there is no token in the request"}
 	}
 	grant, refusal := r.desk.Check(req.Context(), token, c.RemoteAddr())
 	if refusal != nil {
-		return refusal
+		return nil, refusal
 	}
 	if room := req.PathValue("room"); !grant.Allows(auth.Join, room) || !grant.Allows(auth.Send, room) {
-		return &admission.Refusal{Close: protocol.CloseForbidden, Message: "the token does not allow to join this room and to send to it"}
+		return nil, &admission.Refusal{Close: protocol.CloseForbidden, Message: "the token does not allow to join this room and to send to it"}
 	}
-	m.pass, refusal = r.desk.Admit(grant, func(code protocol.CloseCode, reason string) { _ = c.Close(int(code), reason) })
-	return refusal
+	return r.desk.Admit(grant, func(code protocol.CloseCode, reason string) { _ = c.Close(int(code), reason) })
 }
 
 // release is roomcast's Close callback.
 func release(c *roomcast.Conn, _ int, _ string) {
-	if m, ok := c.Value().(*member); ok { // else Connect panicked
-		m.pass.Release()
+	m, ok := c.Value().(*member)
+	if !ok {
+		return
+	}
+	m.pass.Release()
+	if m.leave != nil {
 		m.leave()
 	}
 }
