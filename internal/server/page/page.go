@@ -91,9 +91,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache") // keep it, but ask whether it is still the same
 	header.Set("ETag", a.etag)
-	if r.URL.Path == clientPath {
-		header.Set("Access-Control-Allow-Origin", "*") // pages of other origins import it; what they may do, the upgrade decides
-	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
 }
 
