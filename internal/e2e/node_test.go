@@ -22,6 +22,7 @@ func TestForeignClientNodeWS(t *testing.T) {
 // TestPageInChromium: the page does its job in a browser. Its pictures are kept by `go test -artifacts`, or in the folder that
 // ROOMCAST_SCREENSHOTS names.
 func TestPageInChromium(t *testing.T) {
+	t.Parallel()
 	needNode(t, "ws", "playwright-core")
 	needChromium(t)
 	pictures := os.Getenv("ROOMCAST_SCREENSHOTS")

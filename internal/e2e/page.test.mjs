@@ -13,7 +13,7 @@ import { launch } from "./chromium.mjs";
 
 const base = new URL("/", process.argv[2] ?? process.env.ROOMCAST_URL ?? "http://127.0.0.1:8080").href;
 const pictures = process.argv[3];
-const options = { timeout: 60_000 };
+const options = { timeout: 120_000 };
 
 /** @type {import("playwright-core").Browser} */
 let browser;
@@ -38,7 +38,7 @@ afterEach(async () => {
 /** A browser of its own, with nothing remembered. @param {ContextOptions} settings */
 async function freshTab(settings = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 }, ...settings });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(45_000);
   context.on("page", watch);
   return context.newPage();
 }
