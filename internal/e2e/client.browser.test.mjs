@@ -49,7 +49,7 @@ async function client(server, token) {
     // A tenth of the usual delays: what is tested is that it comes back, not how long that takes.
     all.client = connect("/ws", { random: () => Math.random() / 10, ...(authenticated && { token: all.token }) });
     all.room = all.client.room("kitchen");
-    for (const type of ["state", "draining", "throttled", "error"]) all.client.on(type, (/** @type {any} */ e) => all.story.push([type, { ...e, code: e.code }]));
+    for (const type of ["state", "draining", "throttled", "error"]) all.client.on(type, (/** @type {any} */ e) => all.story.push([type, { ...e, code: e.code, on: all.client.connection }]));
     all.room.on("joined", (/** @type {any} */ e) => all.story.push(["joined", e]));
     all.room.on("gap", (/** @type {any} */ e) => all.story.push(["gap", e]));
     all.room.on("message", (/** @type {any} */ { data, from }) => all.story.push(["message", data instanceof Uint8Array ? { bytes: [...data] } : data, from]));
@@ -136,8 +136,8 @@ test("a token is refreshed before it expires; one that is not ends with 3200, an
     return mint({ sub: "ann", rooms: { "**": ["join", "send"] } }, [4, 2][calls - 1] ?? 600);
   });
   const before = await page.evaluate(() => /** @type {any} */ (window).client.connection);
-  await story(page, "error", { code: "token_failed" }); // the third call is for the second token's sake
-  assert.equal(await page.evaluate(() => /** @type {any} */ (window).client.connection), before, "the second was shown on the live connection");
+  const [, failed] = await story(page, "error", { code: "token_failed" }); // the third call is for the second token's sake
+  assert.equal(failed.on, before, "the second was shown on the live connection");
   await story(page, "joined", { again: true });
   assert.equal(calls, 4);
   assert.equal(await send(page, "with a fresh one"), null);

@@ -19,7 +19,7 @@ func TestForeignClientNodeWS(t *testing.T) {
 	runNode(t, "ws.test.mjs", "http://"+s.addr)
 }
 
-// TestPageInChromium: the page does its job in a browser. Its pictures are kept by `go test -artifacts`, or in the folder that
+// TestPageInChromium: the page does its job in a browser, with servers that it starts, restarts and asks for tokens itself. Its pictures are kept by `go test -artifacts`, or in the folder that
 // ROOMCAST_SCREENSHOTS names.
 func TestPageInChromium(t *testing.T) {
 	t.Parallel()
@@ -29,8 +29,9 @@ func TestPageInChromium(t *testing.T) {
 	if pictures == "" {
 		pictures = t.ArtifactDir()
 	}
-	s := serve(t)
-	runNode(t, "page.test.mjs", "http://"+s.addr, pictures)
+	bin := binary(t)
+	t.Run("what it does", func(t *testing.T) { runNode(t, "page.test.mjs", bin) })
+	t.Run("how it looks", func(t *testing.T) { runNode(t, "pagelook.test.mjs", bin, pictures) })
 }
 
 // missing skips the test, or fails it where everything must be there: in CI, and with ROOMCAST_E2E=required.

@@ -1,52 +1,46 @@
 // @ts-check
-// address.js: the room and the name in the address bar and in the browser's storage.
+// address.js: the rooms and the name in the address bar and in the browser's storage.
 //
-// An address is #room, or #room&name=… for a tab that is opened under a name of its own; both parts percent-encoded.
+// An address is ?room=kitchen. A tab that is in several rooms has them all in it, the one that is shown first; name=… is for a tab that
+// is opened under a name of its own.
 
-/** @returns {{ room: string, name: string } | null} null: the address cannot be read */
+const MAX_NAME = 40;
+
+/** @returns {{ rooms: string[], name: string }} */
 export function readAddress() {
-  const [room = "", ...rest] = location.hash.slice(1).split("&");
-  const name = rest.find((r) => r.startsWith("name="))?.slice("name=".length) ?? "";
-  try {
-    return { room: decodeURIComponent(room), name: decodeURIComponent(name).slice(0, 40) };
-  } catch {
-    return null;
-  }
+  const query = new URLSearchParams(location.search);
+  const rooms = query.getAll("room").filter((room) => room !== "");
+  return { rooms: [...new Set(rooms)], name: (query.get("name") ?? "").slice(0, MAX_NAME) };
 }
 
-/** The page's own address with this room (and name) in it. @param {string} room @param {string} [name] */
-export function addressOf(room, name) {
+/** The page's own address with these rooms (and this name) in it. @param {string[]} rooms @param {string} [name] */
+export function addressOf(rooms, name) {
+  const url = here();
+  for (const room of rooms) url.searchParams.append("room", room);
+  if (name) url.searchParams.append("name", name);
+  return url.href;
+}
+
+/** Where the protocol is spoken: on the server this page came from, beside it. */
+export function endpoint() {
+  const url = new URL("ws", here());
+  url.protocol = url.protocol.replace(/^http/, "ws");
+  return url.href;
+}
+
+function here() {
   const url = new URL(location.href);
-  url.hash = encodeURIComponent(room) + (name ? `&name=${encodeURIComponent(name)}` : "");
-  return url.href;
+  url.search = url.hash = "";
+  return url;
 }
 
-/** The WebSocket of a room on the server this page came from. @param {string} room */
-export function endpointOf(room) {
-  const url = new URL(`rooms/${encodeURIComponent(room)}`, location.href.split("#")[0]);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
-}
-
-/** What is wrong with a room's name, or "". The last rule is the browsers', the others are the server's. @param {string} room */
+/** What is wrong with a room's name, or "". @param {string} room */
 export function roomError(room) {
   if (room === "") return "Give the room a name.";
-  if (!isWellFormed(room)) return "This name is not valid Unicode: half of a character is missing.";
   const bytes = new TextEncoder().encode(room).length;
   if (bytes > 255) return `A room's name has at most 255 bytes; this one has ${bytes}.`;
   if (/\p{Cc}/u.test(room)) return "A room's name cannot contain control characters.";
-  if (room === "." || room === "..") return `Browsers cannot address a room called “${room}”. Pick another name.`;
   return "";
-}
-
-/** @param {string} text */
-function isWellFormed(text) {
-  try {
-    encodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Keeps a name for this tab, and for the next ones if they are to have it too. @param {string} name @param {boolean} forAll */
@@ -55,15 +49,24 @@ export function rememberName(name, forAll) {
     sessionStorage.setItem("roomcast.name", name);
     if (forAll) localStorage.setItem("roomcast.name", name);
   } catch {
-    // Storage is switched off: the page works, and asks again next time.
+    // Storage is switched off: the page works, and draws another name next time.
   }
 }
 
-/** The name this tab had, otherwise the one last used in this browser, otherwise "". */
+/** The name this tab had, otherwise the one last typed in this browser, otherwise "". */
 export function recallName() {
   try {
     return sessionStorage.getItem("roomcast.name") ?? localStorage.getItem("roomcast.name") ?? "";
   } catch {
     return "";
   }
+}
+
+const FIRST = ["Amber", "Brisk", "Calm", "Early", "Gentle", "Keen", "Lucky", "Merry", "Quick", "Quiet", "Sunny", "Tidy"];
+const SECOND = ["Badger", "Finch", "Fox", "Hare", "Heron", "Lynx", "Marten", "Otter", "Owl", "Robin", "Seal", "Wren"];
+
+/** A name for somebody who has none yet, so that two tabs can talk before anybody has typed. */
+export function drawName() {
+  const [a = 0, b = 0] = crypto.getRandomValues(new Uint8Array(2));
+  return `${FIRST[a % FIRST.length]} ${SECOND[b % SECOND.length]}`;
 }

@@ -1,105 +1,133 @@
 // @ts-check
-// log.js: the lines of the conversation. Whatever others send is put on the page as text, never as markup.
+// log.js: the lines of one room.
+
+import { avatar, button, clock, make } from "./dom.js";
+
+/**
+ * @typedef {"→" | "←"} Way  sent, received
+ * @typedef {object} Entry
+ * @property {string} who  the name it stands under
+ * @property {string[]} tags  what is to be said about it
+ * @property {string} text
+ * @property {boolean} plain  said by a person; otherwise data
+ * @property {boolean} [mine]
+ */
 
 const MAX_LINES = 500;
 const MAX_SHOWN = 4_000; // characters of one message
 const SAME_BREATH = 120_000; // what one person says within this time stands under one name
 
+/** A message in the log. What happens to it later can be added. */
+export class Line {
+  /** @type {[Way, string][]} */ #frames = [];
+  #after = make("span", "after");
+  #frame = make("pre", "frames");
+  #toggle;
+
+  /** @param {Entry} entry @param {boolean} follows it stands under the name of the line before */
+  constructor({ who, tags, text, plain, mine }, follows) {
+    this.#toggle = button("peek", "", () => this.#show(this.#frame.hidden), "{ }");
+    this.#toggle.title = "The JSON of this message";
+    this.#toggle.append(make("span", "hidden", " JSON"));
+    this.#toggle.setAttribute("aria-expanded", "false");
+    this.#frame.hidden = true;
+    this.#frame.tabIndex = 0;
+    const head = make("p", follows ? "who hidden" : "who", make("b", "", who), ...tags.map((t) => make("span", "tag", t)), clock());
+    const body = make("div", "body", make("p", "text", clip(text)), this.#after, this.#toggle);
+    const kind = plain ? "say" : "say data";
+    this.element = make("div", `line ${kind}${mine ? " mine" : ""}${follows ? " follows" : ""}`, follows ? "" : avatar(who), head, body, this.#frame);
+  }
+
+  /** @param {Way} way @param {string} frame */
+  frame(way, frame) {
+    this.#frames.push([way, frame]);
+    if (!this.#frame.hidden) this.#show(true);
+  }
+
+  /** How it went. @param {string} text @param {boolean} good */
+  fate(text, good) {
+    this.#after.textContent = text;
+    this.#after.classList.toggle("bad", !good);
+  }
+
+  /** @param {boolean} shown */
+  #show(shown) {
+    this.#frame.hidden = !shown;
+    this.#toggle.setAttribute("aria-expanded", String(shown));
+    this.#frame.replaceChildren(...this.#frames.map(([way, text]) =>
+      make("span", "", make("i", "", `${way} `), make("span", "hidden", way === "→" ? "sent " : "received "), clip(text), "\n")));
+    if (shown) this.#frame.scrollIntoView({ block: "nearest" });
+  }
+}
+
 export class Log {
-  /** @type {{ id: string, at: number } | null} the last line, if somebody said it */
-  #last = null;
+  /** @type {{ key: string, at: number } | null} the last line, if a person said it */ #last = null;
+  #count = 0;
+  #box;
+  #height = 0; // of the box, when it was last measured
+  #following = true; // the end is in sight, and stays there
+  #newer = button("newer", "", () => this.toEnd(), "New messages ↓");
 
-  /** @param {HTMLElement} box the scrolling element @param {HTMLElement} newer shown when lines arrive out of sight */
-  constructor(box, newer) {
-    this.box = box;
-    this.newer = newer;
-    box.addEventListener("scroll", () => this.#atEnd() && (newer.hidden = true));
-    newer.addEventListener("click", () => this.toEnd());
+  /** @param {string} room */
+  constructor(room) {
+    this.#box = make("div", "log");
+    this.#box.tabIndex = 0;
+    this.#newer.hidden = true;
+    for (const [name, value] of [["role", "log"], ["aria-live", "polite"], ["aria-label", `Messages in ${room}`]]) {
+      this.#box.setAttribute(name ?? "", value ?? "");
+    }
+    this.#box.addEventListener("scroll", () => {
+      if (this.#box.clientHeight !== this.#height) return; // nobody has scrolled: the box is another size, see below
+      this.#following = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < 60;
+      if (this.#following) this.#newer.hidden = true;
+    });
+    new ResizeObserver(() => {
+      this.#height = this.#box.clientHeight;
+      if (this.#following) this.toEnd();
+    }).observe(this.#box);
+    /** What is put on the page. */
+    this.element = make("div", "logbox", this.#box, this.#newer);
   }
 
-  get isEmpty() {
-    return this.#lines.length === 0;
+  get empty() {
+    return this.#count === 0;
   }
 
-  get #lines() {
-    return this.box.querySelectorAll(".line");
-  }
-
-  clear() {
-    for (const line of this.#lines) line.remove();
-    this.#last = null;
-    this.newer.hidden = true;
-  }
-
-  /** @param {string} id @param {string} name @param {string} text @param {string} tag what to add to the name, or "" @param {boolean} [mine] */
-  say(id, name, text, tag, mine = false) {
+  /** @param {Entry} entry @returns {Line} */
+  message(entry) {
     const now = Date.now();
-    const follows = this.#last?.id === id && now - this.#last.at < SAME_BREATH;
-    const who = make("p", follows ? "who hidden" : "who", make("b", "", name), tag && make("span", "tag", tag), clock());
-    this.#add(`say${mine ? " mine" : ""}${follows ? " follows" : ""}`, follows ? "" : avatar(id, name), who, make("p", "text", clip(text)));
-    this.#last = { id, at: now };
+    const key = entry.plain ? JSON.stringify([entry.who, entry.tags]) : "";
+    const line = new Line(entry, key !== "" && this.#last?.key === key && now - this.#last.at < SAME_BREATH);
+    this.#add(line.element);
+    this.#last = key ? { key, at: now } : null;
+    if (entry.mine) this.toEnd();
+    return line;
   }
 
-  /** Somebody came or went. @param {string} id @param {string} name @param {string} what */
-  event(id, name, what) {
-    this.#add("event", avatar(id, name), make("span", "", make("b", "", name), ` ${what}`), clock());
+  /** Somebody came or went. @param {string} who @param {string} what */
+  event(who, what) {
+    this.#add(make("div", "line event", avatar(who), make("span", "", make("b", "", who), ` ${what}`), clock()));
   }
 
   /** A remark of the page itself. @param {string} text */
   remark(text) {
-    this.#add("event remark", make("span", "", text), clock());
-  }
-
-  /** Not of the pages' convention: another program speaks here. @param {string} text @param {"raw text" | "binary"} tag */
-  raw(text, tag) {
-    this.#add("raw", make("p", "who", make("b", "", "Another program"), make("span", "tag", tag), clock()), make("p", "text", clip(text)));
+    this.#add(make("div", "line event remark", make("span", "", text), clock()));
   }
 
   toEnd() {
-    this.box.scrollTop = this.box.scrollHeight;
-    this.newer.hidden = true;
+    this.#following = true;
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#newer.hidden = true;
   }
 
-  #atEnd() {
-    return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 60;
-  }
-
-  /** @param {string} className @param {...(string | Node)} content */
-  #add(className, ...content) {
-    const wasAtEnd = this.#atEnd();
+  /** @param {HTMLElement} line */
+  #add(line) {
     this.#last = null;
-    this.box.append(make("div", `line ${className}`, ...content));
-    if (this.#lines.length > MAX_LINES) this.#lines[0]?.remove();
-    if (wasAtEnd) this.toEnd();
-    else this.newer.hidden = false;
+    this.#box.append(line);
+    if (++this.#count > MAX_LINES) this.#box.firstElementChild?.remove();
+    if (this.#following) this.toEnd();
+    else this.#newer.hidden = false;
   }
-}
-
-/** @param {string} tag @param {string} className @param {...(string | Node)} content strings become text nodes */
-export function make(tag, className, ...content) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...content.filter((c) => c !== ""));
-  return element;
-}
-
-/** Initials in a colour of their own; for eyes only, the name stands next to it. @param {string} id @param {string} name */
-export function avatar(id, name) {
-  let hash = 0;
-  for (const c of id) hash = (hash * 31 + (c.codePointAt(0) ?? 0)) >>> 0;
-  const words = name.trim().split(/\s+/);
-  const shown = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  const element = make("span", "avatar", shown.map((w) => [...(w ?? "")][0] ?? "").join("").toLocaleUpperCase());
-  element.setAttribute("aria-hidden", "true");
-  element.style.setProperty("--hue", String((hash % 12) * 30));
-  return element;
-}
-
-function clock() {
-  const now = new Date();
-  const element = make("time", "", now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-  element.setAttribute("datetime", now.toISOString());
-  return element;
 }
 
 /** @param {string} text */

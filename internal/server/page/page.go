@@ -1,5 +1,5 @@
-// Package page serves the small page on which people try a room: one HTML file, one style sheet and five script
-// modules, embedded in the binary. The page needs nothing but itself and the room's WebSocket, and its
+// Package page serves the playground on which people try the protocol: one HTML file, one style sheet and some script modules,
+// embedded in the binary, and the client for JavaScript that they use. The page needs nothing but these and the WebSocket at /ws, and its
 // Content-Security-Policy holds it to that.
 package page
 
@@ -15,18 +15,29 @@ import (
 	js "github.com/roomcast/roomcast/client/js"
 )
 
-//go:embed page.html page.css page.js address.js link.js log.js people.js
+//go:embed page.html page.css *.js
 var files embed.FS
 
 // paths is everything this package serves: the page at "/" and its assets below "/page/".
 var paths = map[string]struct{ file, contentType string }{
-	"/":                {"page.html", "text/html; charset=utf-8"},
-	"/page/page.css":   {"page.css", "text/css; charset=utf-8"},
-	"/page/page.js":    {"page.js", script},
-	"/page/address.js": {"address.js", script},
-	"/page/link.js":    {"link.js", script},
-	"/page/log.js":     {"log.js", script},
-	"/page/people.js":  {"people.js", script},
+	"/":                 {"page.html", "text/html; charset=utf-8"},
+	"/page/page.css":    {"page.css", "text/css; charset=utf-8"},
+	"/page/address.js":  {"address.js", script},
+	"/page/composer.js": {"composer.js", script},
+	"/page/dom.js":      {"dom.js", script},
+	"/page/door.js":     {"door.js", script},
+	"/page/invite.js":   {"invite.js", script},
+	"/page/log.js":      {"log.js", script},
+	"/page/notice.js":   {"notice.js", script},
+	"/page/page.js":     {"page.js", script},
+	"/page/payload.js":  {"payload.js", script},
+	"/page/people.js":   {"people.js", script},
+	"/page/rooms.js":    {"rooms.js", script},
+	"/page/roster.js":   {"roster.js", script},
+	"/page/session.js":  {"session.js", script},
+	"/page/status.js":   {"status.js", script},
+	"/page/talk.js":     {"talk.js", script},
+	"/page/wire.js":     {"wire.js", script},
 }
 
 const script = "text/javascript; charset=utf-8"
@@ -34,7 +45,7 @@ const script = "text/javascript; charset=utf-8"
 // clientPath is where the client for JavaScript is.
 const clientPath = "/roomcast.js"
 
-const notFound = "not found: the page is at /, a room is at /rooms/{room}\n"
+const notFound = "not found: the page is at /, the protocol roomcast.v1 at /ws, a room is at /rooms/{room}\n"
 
 // asset is one embedded file, ready to be served.
 type asset struct {

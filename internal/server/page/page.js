@@ -1,336 +1,241 @@
 // @ts-check
-// page.js: a chat between the pages that are open in one room.
-//
-// The server relays every message to the other members as it is and adds nothing of its own, so the pages agree among
-// themselves on a small convention. Each message is one JSON text:
-//
-//   {"v":1,"type":"hello","id":…,"name":…}             I have just come in (or come back): who is here?
-//   {"v":1,"type":"here", "id":…,"name":…}             I am here: the answer to a hello, and again every 20 seconds
-//   {"v":1,"type":"say",  "id":…,"name":…,"text":…}    somebody says something
-//   {"v":1,"type":"bye",  "id":…,"name":…}             I am leaving
-//
-// id is drawn anew whenever a page joins and tells two people of the same name apart; name has 1–40 characters. Whoever
-// was not heard for 45 seconds counts as gone. Everything else in the room comes from some other program and is shown
-// as what it is: raw text, or a number of bytes. Nothing here is proof of who somebody is.
+// page.js: a playground for the protocol roomcast.v1: rooms, who is in them, and what is said, through the client at /roomcast.js.
+// What the pages say to one another is in payload.js.
 
-import { addressOf, endpointOf, readAddress, recallName, rememberName, roomError } from "./address.js";
-import { Link, describe } from "./link.js";
-import { Log, avatar, make } from "./log.js";
-import { People } from "./people.js";
+import { addressOf, drawName, endpoint, readAddress, recallName, rememberName, roomError } from "./address.js";
+import { Composer } from "./composer.js";
+import { byId } from "./dom.js";
+import { Door, complain } from "./door.js";
+import { Invite } from "./invite.js";
+import { Notice } from "./notice.js";
+import { Rooms } from "./rooms.js";
+import { Roster } from "./roster.js";
+import { Session } from "./session.js";
+import { Status } from "./status.js";
+import { Talk } from "./talk.js";
 
-/** @typedef {{ v: 1, type: "hello" | "here" | "say" | "bye", id: string, name: string, text?: string }} Message */
-
-const TYPES = new Set(["hello", "here", "say", "bye"]);
-const HERE_EVERY = 20_000;
-const TICK = 1_000;
-const ASLEEP = 10_000; // a tick this late: the browser let this tab sleep
-
-/** @template {HTMLElement} T @param {string} id @param {{ new (): T }} type @returns {T} */
-function byId(id, type) {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`page.html has no ${type.name} "${id}"`);
-  return found;
-}
+const PING_EVERY = 5; // seconds
+const LOOK_EVERY = 10;
 
 const ui = {
-  announce: byId("announce", HTMLElement),
-  roomTitle: byId("room-title", HTMLElement),
-  state: byId("state", HTMLElement),
-  stateText: byId("state-text", HTMLElement),
-  leave: byId("leave", HTMLButtonElement),
-  door: byId("door", HTMLFormElement),
-  room: byId("room", HTMLInputElement),
-  name: byId("name", HTMLInputElement),
-  people: byId("people", HTMLUListElement),
-  count: byId("count", HTMLElement),
-  link: byId("link", HTMLElement),
-  endpoint: byId("endpoint", HTMLElement),
+  title: byId("room-title", HTMLElement),
+  another: byId("another", HTMLInputElement),
+  myName: byId("my-name", HTMLInputElement),
+  logs: byId("logs", HTMLElement),
   alone: byId("alone", HTMLElement),
-  notice: byId("notice", HTMLElement),
-  noticeText: byId("notice-text", HTMLElement),
-  retry: byId("retry", HTMLButtonElement),
-  composer: byId("composer", HTMLFormElement),
-  text: byId("text", HTMLTextAreaElement),
-  send: byId("send", HTMLButtonElement),
-  hint: byId("hint", HTMLElement),
+  panel: byId("panel", HTMLButtonElement),
 };
 
-const log = new Log(byId("log", HTMLElement), byId("newer", HTMLElement));
-const people = new People();
-const me = { id: "", name: "", room: "" };
-/** @type {Link | null} null: at the door */
-let link = null;
-let hasBeenIn = false; // this link was connected before: the next time is a return
-let saidHereAt = 0;
-let tickedAt = Date.now();
+/** @type {Map<string, Talk>} */
+const talks = new Map();
+/** @type {Talk | null} null: at the door */
+let current = null;
+
+const status = new Status();
+/** @type {Session} */
+const session = new Session(endpoint(), {
+  begun: (client) => {
+    status.wantsToken = false;
+    notice.ask("");
+    for (const talk of talks.values()) talk.attach(client, true);
+  },
+  state: (change) => {
+    if (change.state !== "open") {
+      for (const talk of talks.values()) talk.lost();
+      page.names.clear(); // connections have other ids next time
+    }
+    status.show(change);
+    refresh();
+  },
+  hello: (hello) => {
+    status.hello(hello);
+    notice.ask("");
+    refresh();
+  },
+  direct: (message) => current?.hear(message, true),
+  joined: ({ name }) => session.client && add(name).attach(session.client, false),
+  notice: (text) => {
+    for (const talk of talks.values()) talk.log.remark(text);
+    status.say(text);
+    refresh();
+  },
+  token: (why) => {
+    status.wantsToken = true;
+    status.tick();
+    status.say(why);
+    notice.ask(why, !session.open);
+    refresh();
+  },
+  latency: (ms) => status.pong(ms),
+});
+/** @type {import("./talk.js").Page} */
+const page = {
+  me: "",
+  names: new Map(),
+  session,
+  shows: (talk) => talk === current && document.visibilityState === "visible",
+  changed: soon,
+};
+const door = new Door((room, name) => enter([room], name, true));
+const composer = new Composer((data, options) => current?.say(data, options), () => page.me);
+const invite = new Invite((told) => status.say(told));
+const notice = new Notice({
+  again: () => {
+    if (session.open) current?.join();
+    else session.begin();
+    composer.focus();
+  },
+  token: (token) => {
+    status.wantsToken = false;
+    session.show(token);
+    composer.focus();
+  },
+});
+const rooms = new Rooms({ show, leave });
+const roster = new Roster((connection, name) => {
+  setPanel(false);
+  composer.address(connection, name);
+  composer.focus();
+});
 
 // ---- In and out -----------------------------------------------------------------------------------------------------
 
-/** Reads the address and goes straight in if everything needed is known. */
+/** Reads the address and goes straight in if it names a room. */
 function arrive() {
   const address = readAddress();
-  ui.room.value = address?.room || "lobby";
-  ui.name.value = address?.name || recallName();
-  if (address === null) showError(ui.room, "The room in the address cannot be read. Pick one here.");
-  else if (address.room && ui.name.value) return knock(address.room, false);
-  (ui.name.value ? ui.room : ui.name).focus();
+  const name = address.name.trim() || recallName() || drawName();
+  const bad = address.rooms.find((room) => roomError(room) !== "");
+  if (bad !== undefined) door.show(bad, name, roomError(bad));
+  else if (address.rooms.length > 0) enter(address.rooms, name, false);
+  else door.show("lobby", name);
 }
 
-/**
- * Enters if room and name are good; otherwise says at the field what is wrong.
- * @param {string} room @param {boolean} nameForAll remember the name for other tabs too: it was typed, not lent by a link
- */
-function knock(room, nameForAll) {
-  const name = ui.name.value.trim();
-  const roomIsGood = showError(ui.room, roomError(room));
-  const nameIsGood = showError(ui.name, name === "" ? "Tell the others what to call you." : "");
-  if (!roomIsGood) return ui.room.focus();
-  if (!nameIsGood) return ui.name.focus();
-  rememberName(name, nameForAll);
-  enter(room, name);
+/** @param {string[]} names of rooms @param {string} name @param {boolean} typed remember it for other tabs too */
+function enter(names, name, typed) {
+  rememberName(name, typed);
+  page.me = ui.myName.value = name;
+  for (const room of names) add(room);
+  session.begin();
+  show(talks.get(names[0] ?? ""));
 }
 
-/** @param {HTMLInputElement} input @param {string} error "" takes it away */
-function showError(input, error) {
-  byId(`${input.id}-error`, HTMLElement).textContent = error;
-  input.setAttribute("aria-invalid", String(error !== ""));
-  return error === "";
+/** The room on this page, new if need be. @param {string} name */
+function add(name) {
+  const known = talks.get(name);
+  if (known) return known;
+  const talk = new Talk(name, page);
+  talks.set(name, talk);
+  talk.log.element.hidden = true;
+  ui.logs.append(talk.log.element);
+  soon();
+  return talk;
 }
 
-/** @param {string} room @param {string} name */
-function enter(room, name) {
-  const drawn = crypto.getRandomValues(new Uint8Array(8));
-  me.id = Array.from(drawn, (b) => b.toString(16).padStart(2, "0")).join("");
-  me.name = name;
-  me.room = room;
-  history.replaceState(null, "", addressOf(room));
-  document.title = `${room} · Roomcast`;
+/** @param {Talk | undefined} talk */
+function show(talk) {
+  if (!talk) return;
+  if (talk !== current) composer.address("", "");
+  current = talk;
+  for (const t of talks.values()) t.log.element.hidden = t !== talk;
   document.body.dataset.view = "room";
-  ui.roomTitle.textContent = room;
-  ui.link.textContent = addressOf(room);
-  ui.endpoint.textContent = endpointOf(room);
-  log.clear();
-  people.clear();
-  showPeople();
-  hasBeenIn = false;
-  link = new Link(endpointOf(room), { state: showState, message: receive, lost: noteLost });
-  link.open();
-  ui.text.focus();
+  document.title = `${talk.name} · Roomcast`;
+  setPanel(false);
+  talk.log.toEnd();
+  talk.people.refresh();
+  refresh();
+  composer.focus();
 }
 
-/** Says goodbye and ends the connection. */
+/** @param {Talk} talk */
+function leave(talk) {
+  talk.leave();
+  talk.log.element.remove();
+  talks.delete(talk.name);
+  if (talk !== current) return refresh();
+  current = null;
+  const next = talks.values().next().value;
+  if (next) return show(next);
+  session.end();
+  history.replaceState(null, "", addressOf([]));
+  notice.ask("");
+  door.show(talk.name, page.me);
+}
+
+/** Says goodbye everywhere and ends the connection. */
 function depart() {
-  tell("bye");
-  const leaving = link;
-  link = null;
-  leaving?.close();
-}
-
-function backToDoor() {
-  depart();
-  document.body.dataset.view = "door";
-  document.title = "Roomcast";
-}
-
-// ---- Speaking and hearing -------------------------------------------------------------------------------------------
-
-/** @param {Message["type"]} type @param {string} [text] @returns {boolean} false: not connected, nothing was sent */
-function tell(type, text) {
-  if (type === "hello" || type === "here") saidHereAt = Date.now();
-  return link?.send(JSON.stringify({ v: 1, type, id: me.id, name: me.name, text })) ?? false;
-}
-
-function say() {
-  const text = ui.text.value.trim();
-  if (text === "" || !tell("say", text)) return;
-  log.say(me.id, me.name, text, "you", true);
-  log.toEnd();
-  ui.text.value = "";
-  fitText();
-  showAlone();
-}
-
-/** @param {string | ArrayBuffer} data */
-function receive(data) {
-  // A tab in the background has slow timers, but messages wake it: the 20 seconds are kept here as well.
-  if (Date.now() - saidHereAt >= HERE_EVERY) tell("here");
-  const m = typeof data === "string" ? parse(data) : null;
-  if (m) hear(m);
-  else if (typeof data === "string") log.raw(data, "raw text");
-  else log.raw(data.byteLength === 1 ? "1 byte" : `${data.byteLength.toLocaleString()} bytes`, "binary");
-  showAlone();
-}
-
-/** @param {Message} m */
-function hear(m) {
-  if (m.type === "bye") {
-    if (people.left(m.id)) log.event(m.id, m.name, "left");
-    return showPeople();
-  }
-  const nameBefore = people.get(m.id)?.name;
-  if (people.heard(m.id, m.name, Date.now())) log.event(m.id, m.name, m.type === "hello" ? "joined" : "is here");
-  if (m.type === "say") log.say(m.id, m.name, m.text ?? "", distinction(m.id, m.name));
-  if (m.type === "hello") setTimeout(() => tell("here"), Math.random() * Math.min(2_000, 20 * people.count));
-  if (nameBefore !== m.name) showPeople();
-}
-
-/** @param {string} data @returns {Message | null} null: not of our convention */
-function parse(data) {
-  let m;
-  try {
-    m = JSON.parse(data);
-  } catch {
-    return null;
-  }
-  if (m === null || typeof m !== "object" || m.v !== 1 || !TYPES.has(m.type)) return null;
-  if (typeof m.id !== "string" || m.id === "" || m.id.length > 64 || m.id === me.id) return null;
-  if (typeof m.name !== "string" || m.name.trim() === "" || m.name.length > 40) return null;
-  if (m.type === "say" && typeof m.text !== "string") return null;
-  return m;
-}
-
-/** Every second: be heard in time, and notice who is not. */
-function tick() {
-  const now = Date.now();
-  if (now - tickedAt > ASLEEP) people.excuse(now);
-  tickedAt = now;
-  if (!link?.connected) return;
-  if (now - saidHereAt >= HERE_EVERY) tell("here");
-  const silent = people.expire(now);
-  for (const p of silent) log.event(p.id, p.name, "went silent and counts as gone");
-  if (silent.length > 0) showPeople();
+  for (const talk of talks.values()) talk.announce(false);
+  session.end();
 }
 
 // ---- What is shown --------------------------------------------------------------------------------------------------
 
-/** @param {import("./link.js").State} state */
-function showState(state) {
-  const { kind } = state;
-  const kindBefore = ui.state.dataset.kind;
-  ui.state.dataset.kind = kind;
-  ui.send.disabled = kind !== "connected";
-  ui.notice.hidden = kind !== "waiting" && kind !== "closed";
-  if (kind === "connecting") ui.stateText.textContent = "Connecting…";
-  if (kind === "connected") ui.stateText.textContent = "Connected";
-  if (kind === "waiting") {
-    ui.stateText.textContent = `Reconnecting in ${state.seconds} s`;
-    ui.noticeText.textContent = `${describe(state.ending)}. Next try in ${state.seconds} s.`;
-  }
-  if (kind === "closed") {
-    ui.stateText.textContent = state.ending ? `Closed (${state.ending.code})` : "Closed";
-    ui.noticeText.textContent = `${state.ending ? describe(state.ending) : "Connection closed: you left"}. It will not be tried again by itself.`;
-  }
-  if (kind === kindBefore) return; // the seconds go down: seen, not read aloud
-  ui.announce.textContent = ui.notice.hidden ? ui.stateText.textContent : ui.noticeText.textContent;
-  if (kind === "connected") greet();
-  else if (kindBefore === "connected" && link) log.remark("Connection lost");
-  ui.hint.textContent =
-    kind === "connected" ? "Enter sends, Shift + Enter starts a new line." : "Not connected: what you write stays here until you can send it.";
-}
+let planned = false;
 
-function greet() {
-  if (hasBeenIn) {
-    people.excuse(Date.now());
-    log.remark("Back in the room. What was said in between did not reach you");
-  }
-  hasBeenIn = true;
-  tell("hello");
-}
-
-function noteLost() {
-  log.remark("The connection broke while sending: your last message may not have arrived");
-}
-
-function showPeople() {
-  const everyone = [{ id: me.id, name: me.name }, ...people.all];
-  const items = everyone.map((p) => {
-    const tag = p.id === me.id ? "you" : distinction(p.id, p.name);
-    return make("li", p.id === me.id ? "me" : "", avatar(p.id, p.name), make("span", "name", p.name), tag && make("span", "tag", tag));
+/** Refreshes once per picture, however many messages come. */
+function soon() {
+  if (planned) return;
+  planned = true;
+  requestAnimationFrame(() => {
+    planned = false;
+    refresh();
   });
-  ui.people.replaceChildren(...items);
-  ui.count.textContent = String(everyone.length);
-  const second = addressOf(me.room, freeName(everyone.map((p) => p.name)));
-  for (const a of document.querySelectorAll("a[data-do=tab]")) a.setAttribute("href", second);
-  showAlone();
 }
 
-/** The invitation fills the log until something happens in it. */
-function showAlone() {
-  ui.alone.hidden = people.count > 0 || !log.isEmpty;
+function refresh() {
+  if (!current) return;
+  const { name, out, people, log, joined } = current;
+  if (page.shows(current)) current.unread = 0;
+  const address = addressOf([name, ...[...talks.keys()].filter((n) => n !== name)]);
+  if (address !== location.href) history.replaceState(null, "", address);
+  rooms.show(talks.values(), current);
+  roster.show(current, session.client?.connection ?? null);
+  ui.title.textContent = name;
+  invite.show(name, page.me, page.names.values());
+  ui.alone.hidden = !(log.empty && joined && people.count <= 1);
+  composer.enable(session.open && joined);
+  const problem = status.text || (session.open ? out : "");
+  notice.show(status.wantsToken ? "" : problem, session.open ? "Join again" : "Connect now");
 }
 
-/** What to add to a name that two people here have. @param {string} id @param {string} name */
-function distinction(id, name) {
-  return name === me.name || people.hasNamesake(id, name) ? id.slice(-4) : "";
+/** On a narrow screen: rooms, people and connection in place of the conversation. @param {boolean} open */
+function setPanel(open) {
+  document.body.dataset.panel = open ? "open" : "";
+  ui.panel.setAttribute("aria-expanded", String(open));
+  ui.panel.textContent = open ? "Close" : "Details";
 }
 
-/** A name for a second tab of mine that nobody here has yet. @param {string[]} taken */
-function freeName(taken) {
-  const base = me.name.replace(/ \d+$/, "").slice(0, 36);
-  let n = 2;
-  while (taken.includes(`${base} ${n}`)) n++;
-  return `${base} ${n}`;
-}
-
-function fitText() {
-  const { style } = ui.text;
-  style.height = "auto";
-  style.height = `${ui.text.scrollHeight + ui.text.offsetHeight - ui.text.clientHeight}px`;
-}
-
-/** @param {Element} button */
-async function copyLink(button) {
-  try {
-    await navigator.clipboard.writeText(addressOf(me.room));
-    ui.announce.textContent = "Link copied";
-  } catch {
-    ui.announce.textContent = "Copy the address bar"; // no clipboard without HTTPS; the address bar holds the same link
-  }
-  button.textContent = ui.announce.textContent;
-  setTimeout(() => (button.textContent = "Copy link"), 2_000);
+/** Every second. @param {number} seconds */
+function tick(seconds) {
+  if (!current || document.visibilityState !== "visible") return;
+  status.tick();
+  if (!session.open) return refresh();
+  if (seconds % PING_EVERY === 0) session.wire.ping();
+  if (seconds % LOOK_EVERY === 0) current.people.refresh();
 }
 
 // ---- What a person does ---------------------------------------------------------------------------------------------
 
-ui.door.addEventListener("submit", (e) => {
+byId("join", HTMLFormElement).addEventListener("submit", (e) => {
   e.preventDefault();
-  knock(ui.room.value.trim(), true);
+  const room = ui.another.value.trim();
+  if (!complain(ui.another, roomError(room))) return;
+  ui.another.value = "";
+  const talk = add(room);
+  if (session.client && !talk.joined) talk.attach(session.client, true);
+  show(talk);
 });
-ui.leave.addEventListener("click", () => {
-  backToDoor();
-  history.replaceState(null, "", location.pathname + location.search);
-  ui.room.value = me.room;
-  ui.name.value = me.name;
-  ui.room.focus();
+ui.myName.addEventListener("change", () => {
+  page.me = ui.myName.value = ui.myName.value.trim() || page.me;
+  rememberName(page.me, true);
+  for (const talk of talks.values()) talk.announce(true);
+  refresh();
 });
-ui.composer.addEventListener("submit", (e) => {
-  e.preventDefault();
-  say();
-  ui.text.focus();
-});
-ui.text.addEventListener("keydown", (e) => {
-  if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
-  e.preventDefault();
-  say();
-});
-ui.text.addEventListener("input", fitText);
-ui.retry.addEventListener("click", () => {
-  link?.open();
-  ui.text.focus();
-});
-for (const b of document.querySelectorAll("button[data-do=copy]")) b.addEventListener("click", () => copyLink(b));
-
-addEventListener("hashchange", () => {
-  backToDoor();
-  arrive();
-});
-addEventListener("online", () => {
-  if (ui.state.dataset.kind === "waiting") link?.open();
-});
+byId("look", HTMLButtonElement).addEventListener("click", () => current?.people.refresh());
+ui.panel.addEventListener("click", () => setPanel(document.body.dataset.panel !== "open"));
+addEventListener("visibilitychange", () => refresh());
 addEventListener("pagehide", depart);
-addEventListener("pageshow", (e) => {
-  if (e.persisted && document.body.dataset.view === "room") enter(me.room, me.name);
-});
+addEventListener("pageshow", (e) => e.persisted && current && session.begin());
 
-setInterval(tick, TICK);
+let seconds = 0;
+setInterval(() => tick(++seconds), 1_000);
 arrive();

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	urlpath "path"
 	"regexp"
 	"strings"
 	"testing"
@@ -139,9 +140,20 @@ func TestRefusals(t *testing.T) {
 		if res.StatusCode != c.status || res.Header.Get("Allow") != c.allow {
 			t.Errorf("%s %s = %d, Allow %q; want %d, Allow %q", c.method, c.path, res.StatusCode, res.Header.Get("Allow"), c.status, c.allow)
 		}
+		if c.status == http.StatusNotFound && (!strings.Contains(body, " /ws,") || !strings.Contains(body, " /rooms/{room}")) {
+			t.Errorf("%s %s answers %q, want it to say where clients connect", c.method, c.path, body)
+		}
 		if strings.Count(body, "\n") != 1 || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 			t.Errorf("%s %s answers %q as %s, want one line of plain text", c.method, c.path, body, res.Header.Get("Content-Type"))
 		}
+	}
+}
+
+// TestClient: the client that the page imports is served beside it.
+func TestClient(t *testing.T) {
+	res, body := ask(t, http.MethodGet, "/roomcast.js")
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != script || !strings.Contains(body, "export function connect(") {
+		t.Errorf("GET /roomcast.js = %d, %s, %d bytes; want the client", res.StatusCode, res.Header.Get("Content-Type"), len(body))
 	}
 }
 
@@ -153,8 +165,8 @@ func TestPageIsSelfContained(t *testing.T) {
 		t.Fatalf("page.html names %d files, want icon, style and script at least", len(named))
 	}
 	for _, m := range named {
-		if name := m[1]; strings.HasPrefix(name, "data:image/svg+xml,") || name == "./" {
-			continue
+		if name := m[1]; strings.HasPrefix(name, "data:image/svg+xml,") || name == "./" || name == "docs" {
+			continue // the icon; the page itself; the HTTP API's page, which another package serves
 		} else if _, ok := paths["/"+name]; !ok {
 			t.Errorf("page.html names %q, which is not served", name)
 		}
@@ -164,10 +176,13 @@ func TestPageIsSelfContained(t *testing.T) {
 			continue
 		}
 		_, source := ask(t, http.MethodGet, path)
-		for _, m := range regexp.MustCompile(`(?m)^import .* from "\./([^"]+)";`).FindAllStringSubmatch(source, -1) {
-			if _, ok := paths["/page/"+m[1]]; !ok {
+		for _, m := range regexp.MustCompile(`(?m)^import .* from "([^"]+)";`).FindAllStringSubmatch(source, -1) {
+			if res, _ := ask(t, http.MethodGet, urlpath.Join("/page", m[1])); res.StatusCode != http.StatusOK {
 				t.Errorf("%s imports %q, which is not served", path, m[1])
 			}
+		}
+		if lines := strings.Count(source, "\n"); lines >= 250 {
+			t.Errorf("%s has %d lines: split it along its nouns", path, lines)
 		}
 		if forbidden := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(`).FindString(source); forbidden != "" {
 			t.Errorf("%s uses %s: what others send must stay text", path, forbidden)

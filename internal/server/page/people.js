@@ -1,70 +1,109 @@
 // @ts-check
-// people.js: who is in the room, as far as this page has heard. No clock, no socket and no document in here.
+// people.js: who is in a room, as the server lists them. No socket and no document in here.
 
-/** @typedef {{ id: string, name: string, heardAt: number }} Person */
-
-/** How long somebody may be silent before they count as gone, in milliseconds. */
-export const GONE_AFTER = 45_000;
-
-/** After a break of our own, how long the others get to show that they are still there. */
-const GRACE = 10_000;
+/**
+ * @typedef {import("../roomcast.js").Sender} Sender
+ * @typedef {object} PeopleEvents
+ * @property {() => void} changed
+ * @property {(member: Sender) => void} came
+ * @property {(member: Sender) => void} went
+ */
 
 export class People {
-  /** @type {Map<string, Person>} */
-  #byId = new Map();
+  /** At most a hundred of them. @type {Sender[]} */ list = [];
+  /** How many there are. */
+  count = 0;
+  /** Why there is no list, or "". */
+  problem = "";
+  /** @type {(() => Promise<import("../roomcast.js").Members>) | null} null: not in the room */ #ask = null;
+  #known = false; // the list has come before: what differs from it is news
+  #asking = false;
+  #again = false; // somebody came or went while we were asking
+  /** @type {Set<string>} who has said goodbye; the server may hear of it after our question */ #gone = new Set();
+  #events;
 
-  /** Everybody, in the order in which they were first heard. */
-  get all() {
-    return [...this.#byId.values()];
+  /** @param {PeopleEvents} events */
+  constructor(events) {
+    this.#events = events;
   }
 
-  get count() {
-    return this.#byId.size;
+  /** We are in the room. @param {() => Promise<import("../roomcast.js").Members>} ask */
+  begin(ask) {
+    this.end();
+    this.#ask = ask;
+    this.refresh();
   }
 
-  /** @param {string} id */
-  get(id) {
-    return this.#byId.get(id);
+  /** We are out of it. */
+  end() {
+    this.#ask = null;
+    this.#known = false;
+    this.#gone.clear();
+    this.list = [];
+    this.count = 0;
+    this.problem = "";
   }
 
-  /**
-   * Notes a sign of life and says whether this person is new here.
-   * @param {string} id @param {string} name @param {number} now
-   */
-  heard(id, name, now) {
-    const known = this.#byId.get(id);
-    this.#byId.set(id, { id, name, heardAt: now });
-    return !known;
+  /** Somebody has sent something to the room, so they are in it. @param {Sender} member */
+  heard(member) {
+    if (member.connection === undefined || this.problem || has(this.list, member)) return;
+    this.#gone.delete(member.connection);
+    if (this.count > this.list.length) return; // a large room: not a question for each message
+    if (this.#known) this.#replace([...this.list, member], this.count + 1);
+    this.refresh();
   }
 
-  /** @param {string} id @returns {Person | undefined} whoever left just now */
-  left(id) {
-    const person = this.#byId.get(id);
-    this.#byId.delete(id);
-    return person;
+  /** Somebody has said goodbye. @param {Sender} member */
+  left({ connection = "" }) {
+    this.#gone.add(connection);
+    this.#replace(this.list, this.count);
   }
 
-  /** @param {number} now @returns {Person[]} those who were silent too long; they are removed */
-  expire(now) {
-    const silent = this.all.filter((p) => now - p.heardAt >= GONE_AFTER);
-    for (const p of silent) this.#byId.delete(p.id);
-    return silent;
+  /** Asks the server, one question at a time. */
+  async refresh() {
+    this.#again = true;
+    if (this.#asking) return;
+    this.#asking = true;
+    while (this.#again) {
+      this.#again = false;
+      const ask = this.#ask;
+      if (!ask) break;
+      try {
+        const { count, members } = await ask();
+        if (ask === this.#ask) this.#replace(members, count);
+      } catch (error) {
+        if (ask === this.#ask) this.#fail(error);
+      }
+    }
+    this.#asking = false;
   }
 
-  /**
-   * We were asleep or offline ourselves and cannot hold the silence against the others: each gets a short grace.
-   * @param {number} now
-   */
-  excuse(now) {
-    for (const p of this.#byId.values()) p.heardAt = now - GONE_AFTER + GRACE;
+  /** @param {Sender[]} members @param {number} count */
+  #replace(members, count) {
+    const before = this.list;
+    this.list = members.filter((m) => !this.#gone.has(m.connection ?? ""));
+    this.count = count - (members.length - this.list.length);
+    this.problem = "";
+    if (this.#known && count <= members.length) { // else the list is a sample, and differences mean nothing
+      for (const m of this.list) if (!has(before, m)) this.#events.came(m);
+      for (const m of before) if (!has(this.list, m)) this.#events.went(m);
+    }
+    this.#known = true;
+    this.#events.changed();
   }
 
-  /** Whether somebody else in the room goes by the same name. @param {string} id @param {string} name */
-  hasNamesake(id, name) {
-    return this.all.some((p) => p.id !== id && p.name === name);
+  /** @param {any} error */
+  #fail(error) {
+    if (error.code === "disconnected" || error.code === "closed") return; // the connection's state says it
+    this.list = [];
+    this.count = 0;
+    this.#known = false;
+    this.problem = error.code === "forbidden" ? "This token does not let you see who is here." : `${error.message} (${error.code})`;
+    this.#events.changed();
   }
+}
 
-  clear() {
-    this.#byId.clear();
-  }
+/** @param {Sender[]} list @param {Sender} member */
+function has(list, member) {
+  return list.some((m) => m.connection === member.connection);
 }
