@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -23,21 +22,14 @@ func TestForeignClientNodeWS(t *testing.T) {
 // TestPageInChromium: the page does its job in a browser, with servers that it starts, restarts and asks for tokens itself. Its pictures are kept by `go test -artifacts`, or in the folder that
 // ROOMCAST_SCREENSHOTS names.
 func TestPageInChromium(t *testing.T) {
+	t.Parallel()
 	needNode(t, "ws", "playwright-core")
-	if err := exec.CommandContext(t.Context(), "node", "chromium.mjs").Run(); err != nil {
-		missing(t, "no Chromium or Chrome (CHROMIUM may name one)")
-	}
+	needChromium(t)
 	pictures := os.Getenv("ROOMCAST_SCREENSHOTS")
 	if pictures == "" {
 		pictures = t.ArtifactDir()
 	}
-	if runtime.GOOS == "windows" {
-		t.Skip("skipped: Windows has no SIGTERM to end the server with")
-	}
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := binary(t)
 	t.Run("what it does", func(t *testing.T) { runNode(t, "page.test.mjs", bin) })
 	t.Run("how it looks", func(t *testing.T) { runNode(t, "pagelook.test.mjs", bin, pictures) })
 }
@@ -61,6 +53,14 @@ func needNode(t *testing.T, packages ...string) {
 		if _, err := os.Stat(filepath.Join("node_modules", name, "package.json")); err != nil {
 			missing(t, "the npm package "+name+" is not in internal/e2e/node_modules")
 		}
+	}
+}
+
+func needChromium(t *testing.T) {
+	t.Helper()
+	needNode(t, "playwright-core")
+	if err := exec.CommandContext(t.Context(), "node", "chromium.mjs").Run(); err != nil {
+		missing(t, "no Chromium or Chrome (CHROMIUM may name one)")
 	}
 }
 

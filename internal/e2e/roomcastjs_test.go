@@ -28,14 +28,28 @@ func TestClientJS(t *testing.T) {
 	}
 }
 
-// TestClientJSOnSockets: a hundred clients through three restarts of a server, and one in Chromium.
-func TestClientJSOnSockets(t *testing.T) {
+// TestClientJSInNode: every event of the client's life, against the built server.
+func TestClientJSInNode(t *testing.T) {
+	t.Parallel() // it waits, most of the time
+	runLive(t, "client.node.test.mjs")
+}
+
+// TestClientJSThroughRestarts: a hundred clients through three restarts of the server.
+func TestClientJSThroughRestarts(t *testing.T) { runLive(t, "client.restarts.test.mjs") }
+
+// TestClientJSInChromium: the module as the server serves it.
+func TestClientJSInChromium(t *testing.T) {
+	t.Parallel()
+	needChromium(t)
+	runLive(t, "client.browser.test.mjs")
+}
+
+// runLive runs a script that starts the built binary itself.
+func runLive(t *testing.T, script string, args ...string) {
+	t.Helper()
 	needNode(t, "ws", "playwright-core")
-	if err := exec.CommandContext(t.Context(), "node", "chromium.mjs").Run(); err != nil {
-		missing(t, "no Chromium or Chrome (CHROMIUM may name one)")
-	}
-	read(t, filepath.Join(clientDir, "roomcast.js"))
-	runNode(t, "roomcastjs.test.mjs")
+	read(t, filepath.Join(clientDir, "roomcast.js")) // so that the test cache knows what this depends on
+	runNode(t, script, append([]string{binary(t)}, args...)...)
 }
 
 // TestClientJSTypes holds that the types that are shipped are those of the source, which tsc checks on the way.

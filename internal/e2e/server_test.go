@@ -50,6 +50,19 @@ var build = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// binary is the path of the binary.
+func binary(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: Windows has no SIGTERM to end the server with")
+	}
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
 // server is a running `roomcast serve`.
 type server struct {
 	cmd    *exec.Cmd
@@ -60,20 +73,13 @@ type server struct {
 	log strings.Builder // standard error so far; guarded by mu
 }
 
-var addrAttr = regexp.MustCompile(`\baddr=(\S+)`)
+var addrAttr = regexp.MustCompile(`\baddr(?:=|":")([^\s"]+)`)
 
 // serve starts the server on a free port and stops it at the end of the test, if the test has not.
 func serve(t *testing.T, args ...string) *server {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("skipped: Windows has no SIGTERM to end the server with")
-	}
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &server{
-		cmd:    exec.Command(bin, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...),
+		cmd:    exec.Command(binary(t), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...),
 		exited: make(chan struct{}),
 	}
 	stderr, err := s.cmd.StderrPipe()
@@ -104,12 +110,16 @@ func serve(t *testing.T, args ...string) *server {
 // follow reads standard error to its end and hands the first address it finds to found.
 func (s *server) follow(stderr io.Reader, found chan<- string) {
 	defer close(s.exited)
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
 		s.mu.Lock()
-		fmt.Fprintln(&s.log, lines.Text())
+		s.log.WriteString(line)
 		s.mu.Unlock()
-		if m := addrAttr.FindStringSubmatch(lines.Text()); m != nil {
+		if err != nil {
+			break
+		}
+		if m := addrAttr.FindStringSubmatch(line); m != nil {
 			select {
 			case found <- m[1]:
 			default: // it was found before
@@ -172,4 +182,16 @@ func TestPortInUse(t *testing.T) {
 	a, b := joinCoder(t, first.room("still-there")), joinCoder(t, first.room("still-there"))
 	a.send(t, text("hello"))
 	b.expect(t, text("hello"))
+}
+
+// serveHelp is what serve says about its flags.
+func serveHelp(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	help, err := exec.CommandContext(ctx, binary(t), "serve", "--help").Output()
+	if err != nil {
+		t.Fatalf("serve --help: %v", err)
+	}
+	return string(help)
 }

@@ -2,16 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
-import { chromium } from "playwright-core";
 import { Binary } from "./binary.mjs";
-import { findChromium } from "./chromium.mjs";
+import { launch } from "./chromium.mjs";
 
 /** @typedef {import("playwright-core").Page} Page @typedef {import("playwright-core").BrowserContextOptions} ContextOptions */
 
 export const binary = process.argv[2] ?? "../../bin/roomcast";
-export const options = { timeout: 60_000 };
+export const options = { timeout: 120_000 };
 export const SECRET = "a-secret-for-this-test-of-32-bytes-and-more";
-const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"];
 
 export const server = new Binary(binary);
 /** @type {import("playwright-core").Browser} */
@@ -22,10 +20,8 @@ let complaints = [];
 let others = [];
 
 before(async () => {
-  const executablePath = findChromium();
-  assert.ok(executablePath, 'no Chromium: run "make setup", or set CHROMIUM to a Chromium or Chrome');
   await server.start();
-  browser = await chromium.launch({ executablePath, args: ARGS });
+  browser = await launch();
 }, options);
 
 after(async () => {
@@ -51,7 +47,7 @@ export async function another(...args) {
 /** A browser of its own, with nothing remembered. @param {ContextOptions} settings */
 export async function freshTab(settings = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 }, ...settings });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(45_000);
   context.on("page", watch);
   return context.newPage();
 }

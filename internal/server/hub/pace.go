@@ -7,15 +7,15 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// mostRefused is how many requests in a row a client may send that are refused for their number; then it is closed with 3100. One that
-// heeds retry_after_ms never comes near it.
+// mostRefused is how many more requests of a client may be refused for their number than are done; then it is closed with 3100. One that
+// heeds retry_after_ms never comes near it. In a row would not do: however many it sends, now and then one is due.
 const mostRefused = 10_000
 
 // pace is how fast a client asks, against what it may.
 type pace struct {
 	messages, bytes, joins admission.Bucket
 
-	refused int       // requests in a row
+	refused int       // how many more requests than were done, since that was 0
 	noticed time.Time // until then the client has been told that requests without an id are refused
 }
 
@@ -50,7 +50,7 @@ func (c *client) throttle(b *batch, r protocol.Request, bytes int) (refused bool
 	now := time.Now()
 	wait, what := c.pace.take(r.Type, bytes, c.pass, now)
 	if wait == 0 {
-		c.pace.refused = 0
+		c.pace.refused = max(0, c.pace.refused-1)
 		return false
 	}
 	b.flush()

@@ -49,6 +49,19 @@ func TestServesPageAndAssets(t *testing.T) {
 	}
 }
 
+// TestClientForEverybody: pages of other origins can import the client, and nothing else.
+func TestClientForEverybody(t *testing.T) {
+	res, body := ask(t, http.MethodGet, "/roomcast.js")
+	if res.StatusCode != http.StatusOK || body == "" || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("GET /roomcast.js = %d with %d bytes, header %v; want 200, the client, and every origin allowed", res.StatusCode, len(body), res.Header)
+	}
+	for path := range paths {
+		if res, _ := ask(t, http.MethodGet, path); res.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("GET %s: other origins may read it: %v", path, res.Header)
+		}
+	}
+}
+
 func TestHeadHasNoBody(t *testing.T) {
 	for path := range paths {
 		get, full := ask(t, http.MethodGet, path)
