@@ -20,7 +20,10 @@ func (l *Limits) addressOf(r *http.Request) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		from, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if hop = strings.TrimSpace(hop); hop == "" {
+			continue
+		}
+		from, err := parseHop(hop)
 		if err != nil {
 			return netip.Addr{} // the proxy does not say: it is not to blame for all of its clients
 		}
@@ -28,7 +31,18 @@ func (l *Limits) addressOf(r *http.Request) netip.Addr {
 			break
 		}
 	}
+	if l.trusts(address) && len(r.Header["X-Forwarded-For"]) == 0 {
+		return netip.Addr{} // likewise
+	}
 	return bucketOf(address)
+}
+
+// parseHop reads an address as proxies write it: alone, in brackets, or with a port.
+func parseHop(hop string) (netip.Addr, error) {
+	if withPort, err := netip.ParseAddrPort(hop); err == nil {
+		return withPort.Addr(), nil
+	}
+	return netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
 }
 
 func (l *Limits) trusts(address netip.Addr) bool {

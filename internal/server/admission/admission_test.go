@@ -74,6 +74,8 @@ func TestAddresses(t *testing.T) {
 		{"10.0.0.1:5", "203.0.113.9, 198.51.100.7", "198.51.100.7"}, // what the client invented stands before
 		{"10.0.0.1:5", "198.51.100.7, 10.9.9.9", "198.51.100.7"},
 		{"10.0.0.1:5", "10.1.1.1", "10.1.1.1"},
+		{"10.0.0.1:5", "198.51.100.7:4711", "198.51.100.7"},
+		{"10.0.0.1:5", "[2001:db8:1:2::7]:4711, ", "2001:db8:1:2::"},
 		{"10.0.0.1:5", "unknown", "invalid IP"},
 		{"10.0.0.1:5", "", "invalid IP"},
 		{"127.0.0.1:5", "198.51.100.7", "198.51.100.7"},
@@ -93,8 +95,18 @@ func TestAddresses(t *testing.T) {
 func TestAddressLimit(t *testing.T) {
 	d := newDesk(t, Limits{ConnsPerAddress: 2})
 	mine, other := upgrade("192.0.2.1:5", ""), upgrade("192.0.2.2:5", "")
-	leave := d.Enter(mine)
+	leave, _ := d.Enter(mine)
 	d.Enter(mine)
+	if _, refusal := d.Enter(mine); refusal == nil || refusal.Close != protocol.CloseThrottled {
+		t.Errorf("a third one that was let through: %+v, want 3100", refusal)
+	}
+	for _, several := range []string{"websocket, x", "x, websocket"} {
+		r := upgrade("192.0.2.1:5", "")
+		r.Header.Set("Upgrade", several)
+		if res := ask(d, r); res.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("Upgrade %q: %d, want 429", several, res.StatusCode)
+		}
+	}
 	res := ask(d, mine)
 	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != http.StatusTooManyRequests || err != nil || wait < 1 || wait > retrySpread {
 		t.Errorf("status %d, Retry-After %q; want 429 and some seconds", res.StatusCode, res.Header.Get("Retry-After"))
@@ -106,8 +118,8 @@ func TestAddressLimit(t *testing.T) {
 	if res := ask(d, mine); res.StatusCode != http.StatusTeapot {
 		t.Errorf("after one has left: %d", res.StatusCode)
 	}
-	if n := d.Refused()[TooManyAddress]; n != 1 {
-		t.Errorf("%d counted, want 1", n)
+	if n := d.Refused()[TooManyAddress]; n != 4 {
+		t.Errorf("%d counted, want 4", n)
 	}
 }
 

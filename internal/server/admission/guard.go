@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
 // retrySpread is how many seconds those who are sent away are told to wait, at most, each another number: they are not to come back together.
@@ -16,8 +17,8 @@ const retrySpread = 10
 // server drains, 429 for an address with too many connections.
 func (d *Desk) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-			next.ServeHTTP(w, r) // which says what is wrong with it
+		if len(r.Header["Upgrade"]) == 0 { // whatever else it says, next may take for an upgrade
+			next.ServeHTTP(w, r)
 			return
 		}
 		switch limits := d.limits.Load(); {
@@ -50,14 +51,20 @@ func (d *Desk) full(address netip.Addr, most int) bool {
 	return d.addresses[address] >= most
 }
 
-// Enter counts a connection for its address until leave is called, once. leave is nil if the address has no limit.
-func (d *Desk) Enter(r *http.Request) (leave func()) {
-	address := d.limits.Load().addressOf(r)
+// Enter counts a connection for its address until leave is called, once. leave is nil if the address has no limit. The refusal is for those who
+// came through Guard at the same time as others: their connection is closed with it.
+func (d *Desk) Enter(r *http.Request) (leave func(), _ *Refusal) {
+	limits := d.limits.Load()
+	address := limits.addressOf(r)
 	if !address.IsValid() {
-		return nil
+		return nil, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if limits.ConnsPerAddress > 0 && d.addresses[address] >= limits.ConnsPerAddress {
+		d.refused.count(TooManyAddress)
+		return nil, &Refusal{Code: protocol.Throttled, Close: protocol.CloseThrottled, Message: "too many connections from this address"}
+	}
 	d.addresses[address]++
 	return func() {
 		d.mu.Lock()
@@ -65,5 +72,5 @@ func (d *Desk) Enter(r *http.Request) (leave func()) {
 		if d.addresses[address]--; d.addresses[address] == 0 {
 			delete(d.addresses, address)
 		}
-	}
+	}, nil
 }

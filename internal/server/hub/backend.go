@@ -69,7 +69,7 @@ func (h *Hub) Rooms(match func(name string) bool, after string, limit int) (page
 	names := slices.DeleteFunc(h.rooms.Rooms(), func(name string) bool { return name <= after || !match(name) })
 	names, more := pageOf(names, strings.Compare, limit)
 	for _, name := range names {
-		if n := len(h.rooms.Members(name)); n > 0 { // else its last one has just gone
+		if _, n := h.rooms.Sample(name, 0); n > 0 { // else its last one has just gone
 			page = append(page, Room{name, n})
 		}
 	}
@@ -152,9 +152,8 @@ func pageOf[T any](all []T, compare func(a, b T) int, limit int) (page []T, more
 // roomcast.ErrRoomName and roomcast.ErrTooManyRooms, and the others are in all the same.
 func (h *Hub) Join(t Target, room string) (joined int, err error) {
 	for _, c := range h.clients.find(t) {
-		switch entered, failed := c.enter(room); {
+		switch entered, failed := c.enter(room, byBackend, protocol.AppendJoined(nil, room)); {
 		case entered:
-			c.say(protocol.AppendJoined(nil, room))
 			joined++
 		case failed != nil && !errors.Is(failed, roomcast.ErrClosed) && err == nil:
 			err = failed
@@ -166,8 +165,7 @@ func (h *Hub) Join(t Target, room string) (joined int, err error) {
 // Leave takes the clients that t means out of the room, and tells each, with a reason for people. It returns how many were in it.
 func (h *Hub) Leave(t Target, room, reason string) (left int) {
 	for _, c := range h.clients.find(t) {
-		if c.exit(room) {
-			c.say(protocol.AppendLeft(nil, room, reason))
+		if c.exit(room, byBackend, protocol.AppendLeft(nil, room, reason)) {
 			left++
 		}
 	}

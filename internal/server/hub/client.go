@@ -25,6 +25,7 @@ type client struct {
 	// Owned by the callbacks of the connection, which never overlap.
 	admitted bool
 	deadline *time.Timer // to show a token; nil if none is awaited
+	shown    int         // tokens that do not count
 	pace     pace
 
 	// Set when it is admitted, before others can find it.
@@ -35,13 +36,27 @@ type client struct {
 
 	// The rooms it may send to are kept here too: what a client sends before it hangs up is sent, though it is in no room any more.
 	mu     sync.Mutex // taken before the locks of roomcast
-	joined map[string]struct{}
+	joined map[string]origin
 }
+
+// origin is who has put a client into a room. What the backend has done, a token does not undo.
+type origin uint8
+
+const (
+	byItself origin = iota
+	byBackend
+)
 
 // connect is roomcast's Connect callback: whoever is let in has hello before the upgrade's answer is seen (G11).
 func (h *Hub) connect(conn *roomcast.Conn, r *http.Request) error {
-	c := &client{hub: h, conn: conn, id: conn.ID(), session: rand.Text(), leave: h.desk.Enter(r)}
+	leave, refusal := h.desk.Enter(r)
+	c := &client{hub: h, conn: conn, id: conn.ID(), session: rand.Text(), leave: leave}
+	c.pace = newPace(*h.limits.Load(), h.config.Rooms.MaxRoomsPerConn)
 	conn.SetValue(c)
+	if refusal != nil {
+		c.end(refusal.Close, refusal.Message)
+		return nil
+	}
 	if !h.desk.TokenRequired() {
 		c.admit(nil)
 		return nil
@@ -105,9 +120,7 @@ func (c *client) admit(pass *admission.Pass) {
 		c.deadline = nil
 	}
 	c.admitted, c.pass, c.user = true, pass, pass.User()
-	c.pace = newPace(*c.hub.limits.Load(), c.hub.config.Rooms.MaxRoomsPerConn)
-	c.hub.clients.add(c)
-	c.say(protocol.AppendHello(nil, c.hello()))
+	c.hub.clients.add(c, protocol.AppendHello(nil, c.hello()))
 }
 
 func (c *client) hello() protocol.Hello {
@@ -144,28 +157,35 @@ func (c *client) end(code protocol.CloseCode, reason string) {
 	_ = c.conn.Close(int(code), reason) // the codes are those of the table, and the reasons are short
 }
 
-// enter makes the client a member of the room, and reports whether it was none.
-func (c *client) enter(room string) (entered bool, err error) {
+// enter makes the client a member of the room, and reports whether it was none. It says event, if there is one: the backend's only to a new
+// member. It is said before anybody else can change the membership, so that the last word that the client hears of a room is true.
+func (c *client) enter(room string, by origin, event []byte) (entered bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.conn.Join(room); err != nil {
 		return false, err
 	}
 	if c.joined == nil {
-		c.joined = map[string]struct{}{}
+		c.joined = map[string]origin{}
 	}
-	_, in := c.joined[room]
-	c.joined[room] = struct{}{}
+	before, in := c.joined[room]
+	c.joined[room] = max(by, before)
+	if event != nil && (by == byItself || !in) {
+		c.say(event)
+	}
 	return !in, nil
 }
 
-// exit ends that, and reports whether the client was a member.
-func (c *client) exit(room string) bool {
+// exit ends that, and reports whether the client was a member. It says event, if there is one, likewise.
+func (c *client) exit(room string, by origin, event []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, in := c.joined[room]
 	c.conn.Leave(room)
 	delete(c.joined, room)
+	if event != nil && (by == byItself || in) {
+		c.say(event)
+	}
 	return in
 }
 
@@ -177,11 +197,17 @@ func (c *client) in(room string) bool {
 	return in
 }
 
-// leaveForbidden takes the client out of the rooms that its token does not allow any more.
+// leaveForbidden takes the client out of the rooms that it has joined by itself and that its token does not allow any more.
 func (c *client) leaveForbidden() {
-	for _, room := range c.conn.Rooms() {
-		if !c.pass.Allows(auth.Join, room) && c.exit(room) {
-			c.say(protocol.AppendLeft(nil, room, "the token does not allow it any more"))
+	c.mu.Lock()
+	var forbidden []string
+	for room, by := range c.joined {
+		if by == byItself && !c.pass.Allows(auth.Join, room) {
+			forbidden = append(forbidden, room)
 		}
+	}
+	c.mu.Unlock()
+	for _, room := range forbidden {
+		c.exit(room, byBackend, protocol.AppendLeft(nil, room, "the token does not allow it any more"))
 	}
 }

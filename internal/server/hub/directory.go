@@ -14,18 +14,20 @@ type Target struct {
 
 // directory finds clients. A client is in it from Connect to Close.
 type directory struct {
-	mu          sync.RWMutex // a leaf: nothing is called with it held
+	mu          sync.RWMutex // taken before the locks of roomcast
 	connections map[string]*client
 	sessions    map[string]*client
 	users       map[string][]*client // those that are authenticated
 }
 
-func (d *directory) add(c *client) {
+// add greets a client and lets others find it, in this order.
+func (d *directory) add(c *client, hello []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.connections == nil {
 		d.connections, d.sessions, d.users = map[string]*client{}, map[string]*client{}, map[string][]*client{}
 	}
+	c.say(hello)
 	d.connections[c.id] = c
 	d.sessions[c.session] = c
 	if c.user != "" {
@@ -49,8 +51,12 @@ func (d *directory) remove(c *client) {
 	}
 }
 
-// find returns the clients that t means, none if there are none.
+// find returns the clients that t means and that are not closing, none if there are none.
 func (d *directory) find(t Target) []*client {
+	return slices.DeleteFunc(d.lookUp(t), func(c *client) bool { return c.conn.Closing() })
+}
+
+func (d *directory) lookUp(t Target) []*client {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	switch {
@@ -68,12 +74,13 @@ func (d *directory) find(t Target) []*client {
 	return nil
 }
 
+// all returns the clients that are not closing.
 func (d *directory) all() []*client {
 	d.mu.RLock()
-	defer d.mu.RUnlock()
 	clients := make([]*client, 0, len(d.connections))
 	for _, c := range d.connections {
 		clients = append(clients, c)
 	}
-	return clients
+	d.mu.RUnlock()
+	return slices.DeleteFunc(clients, func(c *client) bool { return c.conn.Closing() })
 }

@@ -66,6 +66,6 @@ func (h *Hub) Server() *roomcast.Server { return h.rooms }
 // TellDraining tells every client that the server is about to stop, and each another time after which to connect again, within the given one.
 func (h *Hub) TellDraining(within time.Duration) {
 	for _, c := range h.clients.all() {
-		c.say(protocol.AppendDraining(nil, rand.N(within)+time.Millisecond))
+		c.say(protocol.AppendDraining(nil, rand.N(within+time.Millisecond)+time.Millisecond))
 	}
 }

@@ -13,6 +13,9 @@ import (
 // mostMembers is how many members the answer to a members request lists.
 const mostMembers = 100
 
+// mostTokens is how many tokens that do not count one connection may show: each is checked and logged.
+const mostTokens = 10
+
 // messages is roomcast's Messages callback: the requests that wait, in their order.
 func (h *Hub) messages(conn *roomcast.Conn, messages []roomcast.Message) {
 	c := conn.Value().(*client)
@@ -34,22 +37,24 @@ func (c *client) handle(b *batch, m roomcast.Message) {
 		return
 	}
 	r, fault := protocol.Decode(m.Data)
-	switch {
-	case fault == nil:
-	case fault.Close != 0:
+	if fault != nil && fault.Close != 0 {
 		b.flush()
 		c.end(fault.Close, fault.Error.Message)
 		return
-	default:
+	}
+	if fault != nil {
+		r.ID = fault.Error.ID
+	}
+	if c.throttle(b, r, len(m.Data)) {
+		return
+	}
+	if fault != nil {
 		b.flush()
 		c.say(protocol.AppendError(nil, fault.Error))
 		return
 	}
 	if !c.admitted && r.Type != protocol.Token {
 		c.refuse(r, refuse(protocol.Unauthorized, "this server wants a token first: {\"type\":\"token\",\"token\":\"…\"}"))
-		return
-	}
-	if c.throttle(b, r, len(m.Data)) {
 		return
 	}
 	if r.Type == protocol.Send {
@@ -80,7 +85,9 @@ func refuse(code protocol.ErrorCode, format string, args ...any) *refusal {
 
 // refuse answers r with the refusal.
 func (c *client) refuse(r protocol.Request, e *refusal) {
-	e.ID, e.Room = r.ID, r.Room
+	if e.ID = r.ID; len(r.Room) <= c.hub.config.Rooms.MaxRoomNameBytes { // who sends a name of a megabyte does not get it back
+		e.Room = r.Room
+	}
 	c.say(protocol.AppendError(nil, protocol.Error(*e)))
 }
 
@@ -89,9 +96,10 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 	var refused *refusal
 	switch r.Type {
 	case protocol.Join:
-		refused = c.join(r.Room)
+		return nil, c.join(r)
 	case protocol.Leave:
-		c.exit(r.Room)
+		c.exit(r.Room, byItself, protocol.AppendAck(nil, r.ID, 0))
+		return nil, nil
 	case protocol.Direct:
 		refused = c.direct(r)
 	case protocol.List:
@@ -104,15 +112,16 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 	return protocol.AppendAck(nil, r.ID, 0), refused
 }
 
-// join makes the client a member.
-func (c *client) join(room string) *refusal {
+// join makes the client a member, and acks it.
+func (c *client) join(r protocol.Request) *refusal {
+	room := r.Room
 	if err := c.hub.rooms.CheckRoom(room); err != nil { // before the token is asked about it: the remedy is another one
 		return refuse(protocol.BadRoom, "%v", err)
 	}
 	if !c.pass.Allows(auth.Join, room) {
 		return refuse(protocol.Forbidden, "the token does not allow to join this room")
 	}
-	switch _, err := c.enter(room); {
+	switch _, err := c.enter(room, byItself, protocol.AppendAck(nil, r.ID, 0)); {
 	case err == nil, errors.Is(err, roomcast.ErrClosed): // nobody reads the answer
 		return nil
 	case errors.Is(err, roomcast.ErrTooManyRooms):
@@ -145,12 +154,18 @@ func (c *client) maySend(r protocol.Request) *refusal {
 // token takes a token: the first one, whose ack comes after hello, or a fresh one.
 func (c *client) token(r protocol.Request) (answer []byte, _ *refusal) {
 	if !c.hub.desk.TokenRequired() {
-		return protocol.AppendAck(nil, r.ID, 0), nil
+		if !c.admitted { // the keys have been taken away meanwhile
+			c.admit(nil)
+		}
+		return protocol.AppendAck(nil, r.ID, c.ttl()), nil
 	}
 	if c.admitted && c.pass == nil {
 		return nil, refuse(protocol.Forbidden, "this connection is from before the server asked for tokens; connect anew")
 	}
 	if refused := c.show(context.Background(), r.Token); refused != nil {
+		if c.shown++; c.shown >= mostTokens {
+			c.end(refused.Close, refused.Message)
+		}
 		return nil, refuse(refused.Code, "%s", refused.Message)
 	}
 	return protocol.AppendAck(nil, r.ID, c.ttl()), nil
@@ -161,16 +176,24 @@ func (c *client) direct(r protocol.Request) *refusal {
 	if !c.pass.MayDirect() {
 		return refuse(protocol.Forbidden, "the token does not allow direct messages")
 	}
-	to := c.hub.clients.find(Target{Connection: r.To.Connection, User: r.To.User})
-	if len(to) == 0 {
-		return refuse(protocol.NotFound, "nobody is connected as %q", r.To.Connection+r.To.User)
+	if len(r.To.Connection) > mostTarget || len(r.To.User) > mostTarget {
+		return refuse(protocol.BadRequest, "\"to\" has more than %d bytes, as no connection and no user has", mostTarget)
 	}
-	event := protocol.AppendDirect(nil, c.sender(), r.Payload)
-	for _, other := range to {
-		other.say(event)
+	event := roomcast.Message{Data: protocol.AppendDirect(nil, c.sender(), r.Payload)}
+	reached := 0
+	for _, other := range c.hub.clients.find(Target{Connection: r.To.Connection, User: r.To.User}) {
+		if other.conn.Send(event) == nil {
+			reached++
+		}
+	}
+	if reached == 0 {
+		return refuse(protocol.NotFound, "nobody is connected as %q", r.To.Connection+r.To.User)
 	}
 	return nil
 }
+
+// mostTarget is how long the name of a user may be; ids of connections are shorter.
+const mostTarget = 256
 
 // members tells who is in the room.
 func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
@@ -180,12 +203,12 @@ func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
 	if !c.pass.Allows(auth.Presence, r.Room) {
 		return nil, refuse(protocol.Forbidden, "the token does not allow to see who is in this room")
 	}
-	conns := c.hub.rooms.Members(r.Room)
-	listed := make([]protocol.Sender, 0, min(len(conns), mostMembers))
+	conns, total := c.hub.rooms.Sample(r.Room, mostMembers)
+	listed := make([]protocol.Sender, 0, len(conns))
 	for _, conn := range conns {
-		if other, ok := conn.Value().(*client); ok && len(listed) < mostMembers {
+		if other, ok := conn.Value().(*client); ok {
 			listed = append(listed, other.sender())
 		}
 	}
-	return protocol.AppendMembers(nil, r.ID, r.Room, len(conns), listed), nil
+	return protocol.AppendMembers(nil, r.ID, r.Room, total, listed), nil
 }

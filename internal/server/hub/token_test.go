@@ -234,7 +234,7 @@ func TestThrottleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, false, func(c *Config) { c.Limits = Limits{ByteRate: 40} })
 		p := w.connect()
-		for range mostRefused + 2 {
+		for range refusedAtOnce + 2 {
 			if p.TrySend(`{"type":"ping"}                         `) != nil {
 				break
 			}

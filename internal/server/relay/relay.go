@@ -45,9 +45,10 @@ func (r *Relay) Server() *roomcast.Server { return r.rooms }
 
 // connect takes the client into the room, if its token allows that and to send there. A room that it cannot join, it is not let into.
 func (r *Relay) connect(c *roomcast.Conn, req *http.Request) error {
-	m := member{leave: r.desk.Enter(req)}
+	var m member
 	var refusal *admission.Refusal
-	if r.desk.TokenRequired() {
+	m.leave, refusal = r.desk.Enter(req)
+	if refusal == nil && r.desk.TokenRequired() {
 		m.pass, refusal = r.admit(c, req)
 	}
 	if m.pass != nil || m.leave != nil {
