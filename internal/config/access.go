@@ -13,8 +13,8 @@ type Access struct {
 	MaxByteRate    Bytes `reload:"true" default:"64MiB" placeholder:"SIZE" env:"ROOMCAST_MAX_BYTE_RATE" help:"Bytes per second from one connection, likewise (default: ${default})."`
 	MaxJoinRate    int   `reload:"true" default:"1000" placeholder:"N" env:"ROOMCAST_MAX_JOIN_RATE" help:"Joins per second of one connection, likewise; as many as --max-rooms may come at once (default: ${default})."`
 
-	MaxUserMessageRate int   `reload:"true" default:"20000" placeholder:"N" env:"ROOMCAST_MAX_USER_MESSAGE_RATE" help:"Messages per second from all connections of a user together (default: ${default})."`
-	MaxUserByteRate    Bytes `reload:"true" default:"128MiB" placeholder:"SIZE" env:"ROOMCAST_MAX_USER_BYTE_RATE" help:"Bytes per second from all connections of a user together (default: ${default})."`
+	MaxUserMessageRate int   `reload:"true" default:"20000" placeholder:"N" env:"ROOMCAST_MAX_USER_MESSAGE_RATE" help:"Messages per second from all connections of a user to /ws together (default: ${default})."`
+	MaxUserByteRate    Bytes `reload:"true" default:"128MiB" placeholder:"SIZE" env:"ROOMCAST_MAX_USER_BYTE_RATE" help:"Bytes per second from all connections of a user to /ws together (default: ${default})."`
 	MaxUserConns       int   `reload:"true" default:"100" placeholder:"N" env:"ROOMCAST_MAX_USER_CONNS" help:"Connections with tokens of one user; one more is closed with 3100 (default: ${default})."`
 
 	MaxAddressConns int      `reload:"true" default:"1000" placeholder:"N" env:"ROOMCAST_MAX_ADDRESS_CONNS" help:"Connections from one address, or one /64 of IPv6; one more is answered with 429. The loopback address has no limit (default: ${default})."`

@@ -15,6 +15,9 @@ type Timing struct {
 	Drain            time.Duration `default:"20s" placeholder:"TIME" env:"ROOMCAST_DRAIN" help:"How long stopping may take: nobody is let in any more, the clients are told and closed in batches, and cut off at the end (default: ${default})."`
 }
 
+// minDrain is time for a Close frame.
+const minDrain = 100 * time.Millisecond
+
 // minPing keeps the heartbeat from becoming the traffic.
 const minPing = 100 * time.Millisecond
 
@@ -30,8 +33,8 @@ func (t *Timing) problems() (found []error) {
 	if t.HandshakeTimeout <= 0 {
 		found = append(found, invalid("handshake-timeout", t.HandshakeTimeout, "set a time such as 10s"))
 	}
-	if t.Drain <= 0 {
-		found = append(found, invalid("drain", t.Drain, "set a time such as 20s; a second signal stops at once"))
+	if t.Drain < minDrain {
+		found = append(found, invalid("drain", t.Drain, "set 100ms or more, such as 20s; a second signal stops at once"))
 	}
 	return found
 }

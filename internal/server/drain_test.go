@@ -21,6 +21,74 @@ func (r *running) get(path string) (status int, body string) {
 	return w.Code, w.Body.String()
 }
 
+// farewells is how the clients of a drain were let go.
+type farewells struct {
+	t     *testing.T
+	begin time.Time
+
+	mu     sync.Mutex
+	closed []time.Duration // after begin
+	waits  map[int]bool    // milliseconds after which to come back
+	lasts  int             // clients that got what was sent last
+}
+
+// hear takes what a client hears until its end.
+func (f *farewells) hear(c *roomcasttest.Client) {
+	wait, last := 0, ""
+	for m, ok := c.Next(); ok; m, ok = c.Next() {
+		var notice struct {
+			Type  string
+			After int `json:"reconnect_after_ms"`
+			Data  string
+		}
+		_ = json.Unmarshal(m.Data, &notice) // the raw clients get none
+		if last = notice.Data; notice.Type == "draining" {
+			wait = notice.After
+		}
+	}
+	end := c.End()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if end.Code != roomcast.CloseGoingAway {
+		f.t.Errorf("closed with %+v, want 1001", end)
+	}
+	f.closed = append(f.closed, time.Since(f.begin))
+	if wait > 0 {
+		f.waits[wait] = true
+	}
+	if last == "last" {
+		f.lasts++
+	}
+}
+
+// after is how many were closed within a time, and when the last one was.
+func (f *farewells) after(within time.Duration) (n int, last time.Duration) {
+	for _, after := range f.closed {
+		if after <= within {
+			n++
+		}
+		last = max(last, after)
+	}
+	return n, last
+}
+
+// refuses holds what a server that drains answers.
+func (r *running) refuses() {
+	r.t.Helper()
+	if status, body := r.get("/readyz"); status != http.StatusServiceUnavailable || body != "draining\n" {
+		r.t.Errorf("readyz: %d %q while draining", status, body)
+	}
+	if status, body := r.get("/healthz"); status != http.StatusOK {
+		r.t.Errorf("healthz: %d %q while draining", status, body)
+	}
+	for _, path := range []string{"/ws", "/rooms/k"} {
+		res, conn, _ := roomcasttest.Upgrade(r.t, r.server.routes(), roomcasttest.Request(path))
+		if conn.Close(); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+			r.t.Errorf("%s: %d, Retry-After %q while draining", path, res.StatusCode, res.Header.Get("Retry-After"))
+		}
+	}
+}
+
 // TestDrain holds what docs/operating.md says of stopping: readiness first, nobody let in, everybody told another time to come back, and closed in
 // batches over three quarters of the drain, after all that was sent to them.
 func TestDrain(t *testing.T) {
@@ -30,65 +98,23 @@ func TestDrain(t *testing.T) {
 			t.Errorf("readyz: %d %q before", status, body)
 		}
 		const clients = 300
-		var mu sync.Mutex
-		var closed []time.Duration
-		waits, lasts := map[int]bool{}, 0
+		f := farewells{t: t, waits: map[int]bool{}}
 		var all sync.WaitGroup
-		var begin time.Time
 		for i := range clients {
-			var c *roomcasttest.Client
-			if i%2 == 0 {
-				c = r.dial("/ws")
+			path := []string{"/ws", "/rooms/k"}[i%2]
+			c := r.dial(path)
+			if path == "/ws" {
 				c.Receive() // hello
 				c.Send(`{"type":"join","id":1,"room":"k"}`)
 				c.Receive() // ack
-			} else {
-				c = r.dial("/rooms/k")
 			}
-			all.Go(func() {
-				wait, last := 0, ""
-				for m, ok := c.Next(); ok; m, ok = c.Next() {
-					var notice struct {
-						Type  string
-						After int `json:"reconnect_after_ms"`
-						Data  string
-					}
-					_ = json.Unmarshal(m.Data, &notice) // the raw clients get none
-					if last = notice.Data; notice.Type == "draining" {
-						wait = notice.After
-					}
-				}
-				end := c.End()
-				mu.Lock()
-				defer mu.Unlock()
-				if end.Code != roomcast.CloseGoingAway {
-					t.Errorf("closed with %+v, want 1001", end)
-				}
-				closed = append(closed, time.Since(begin))
-				if wait > 0 {
-					waits[wait] = true
-				}
-				if last == "last" {
-					lasts++
-				}
-			})
+			all.Go(func() { f.hear(c) })
 		}
 		synctest.Wait()
-		begin = time.Now()
+		f.begin = time.Now()
 		r.stop()
 		synctest.Wait() // the first batch has gone
-		if status, body := r.get("/readyz"); status != http.StatusServiceUnavailable || body != "draining\n" {
-			t.Errorf("readyz: %d %q while draining", status, body)
-		}
-		if status, body := r.get("/healthz"); status != http.StatusOK {
-			t.Errorf("healthz: %d %q while draining", status, body)
-		}
-		for _, path := range []string{"/ws", "/rooms/k"} {
-			res, conn, _ := roomcasttest.Upgrade(t, r.server.routes(), roomcasttest.Request(path))
-			if conn.Close(); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-				t.Errorf("%s: %d, Retry-After %q while draining", path, res.StatusCode, res.Header.Get("Retry-After"))
-			}
-		}
+		r.refuses()
 		members := len(r.server.hub.Server().Members("k"))
 		if _, err := r.server.hub.Server().Broadcast("k", roomcast.Text(`{"data":"last"}`)); err != nil {
 			t.Error(err)
@@ -97,29 +123,21 @@ func TestDrain(t *testing.T) {
 			t.Errorf("Run = %v", err)
 		}
 		all.Wait()
-		first, second, last := 0, 0, time.Duration(0)
-		for _, after := range closed {
-			switch {
-			case after == 0:
-				first++
-			case after <= 100*time.Millisecond:
-				second++
-			}
-			last = max(last, after)
+		first, last := f.after(0)
+		second, _ := f.after(drainStep)
+		if first != drainBatch || second != 2*drainBatch || last != 2*drainStep {
+			t.Errorf("%d closed at once, %d after a step, the last after %v; want %d, %d and %v", first, second, last, drainBatch, 2*drainBatch, 2*drainStep)
 		}
-		if first != drainBatch || second != drainBatch || last != 200*time.Millisecond {
-			t.Errorf("%d closed at once, %d after a step, the last after %v; want %d, %d and 200ms", first, second, last, drainBatch, drainBatch)
-		}
-		for wait := range waits {
+		for wait := range f.waits {
 			if wait < 1 || wait > 3001 {
 				t.Errorf("told to come back after %d ms, want at most 3 s", wait)
 			}
 		}
-		if len(waits) < clients/4 {
-			t.Errorf("%d different times to come back for %d clients", len(waits), clients/2)
+		if len(f.waits) < clients/4 {
+			t.Errorf("%d different times to come back for %d clients", len(f.waits), clients/2)
 		}
-		if members == 0 || lasts != members {
-			t.Errorf("%d of %d got what was sent last", lasts, members)
+		if members == 0 || f.lasts != members {
+			t.Errorf("%d of %d got what was sent last", f.lasts, members)
 		}
 	})
 }

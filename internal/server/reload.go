@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/roomcast/roomcast/internal/config"
@@ -13,6 +14,10 @@ func (s *Server) Reload(cfg *config.Serve) error {
 	// First everything that can fail, the last of it changing something; then what cannot.
 	if problems := cfg.Problems(); len(problems) > 0 {
 		return problems[0]
+	}
+	if s.reachable.Load() && !cfg.Tokens() && !s.cfg.AllowAnonymous { // whatever the new --addr says: this is where it listens until it stops
+		return errors.New("the server listens where other machines can reach it, and the new settings have no keys for tokens: keep some, " +
+			"or start it again with another --addr or with --allow-anonymous")
 	}
 	if err := s.gate.Reload(authConfig(&cfg.Auth)); err != nil {
 		return err

@@ -27,21 +27,14 @@ type running struct {
 // start runs a server with the default settings and those of args. The test's end ends it.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
-	var cfg config.Serve
-	parser, err := kong.New(&cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := parser.Parse(args); err != nil {
-		t.Fatal(err)
-	}
-	server, err := New(&cfg, cfg.Logger(io.Discard))
+	cfg := settings(t, args...)
+	server, err := New(cfg, cfg.Logger(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
-		t: t, cfg: &cfg, server: server, stop: cancel, done: make(chan struct{}),
+		t: t, cfg: cfg, server: server, stop: cancel, done: make(chan struct{}),
 		listener: &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})},
 	}
 	go func() {
@@ -53,6 +46,20 @@ func start(t *testing.T, args ...string) *running {
 		<-r.done
 	})
 	return r
+}
+
+// settings are those of args, read the way the binary does.
+func settings(t *testing.T, args ...string) *config.Serve {
+	t.Helper()
+	cfg := new(config.Serve)
+	parser, err := kong.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 // wait returns what Run returns.

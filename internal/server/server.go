@@ -33,6 +33,8 @@ type Server struct {
 	api   *api.API
 	relay *relay.Relay
 	slow  atomic.Pointer[func(room string) roomcast.Slow] // what becomes of messages for a slow member
+
+	reachable atomic.Bool // other machines can reach the listener
 }
 
 // New returns a server for the settings, of which the keys may turn out to be none: that is the error. The server does nothing before Run,
@@ -93,13 +95,16 @@ func (s *Server) routes() http.Handler {
 		Endpoints: map[string]*roomcast.Server{"ws": s.hub.Server(), "rooms": s.relay.Server()},
 	})))
 	mux.Handle("/", page.Handler())
-	return s.api.Over(mux)
+	return s.local(bounded(s.api.Over(mux)))
 }
 
 // Run serves on the listener, which it closes, until ctx ends; then it drains: nobody is let in any more, every client is told and closed
 // with 1001, in batches, and who has not said goodbye when the time for it is over is cut off.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer s.gate.Close()
+	if addr, ok := listener.Addr().(*net.TCPAddr); ok {
+		s.reachable.Store(!addr.IP.IsLoopback())
+	}
 	var tidying sync.WaitGroup
 	defer tidying.Wait()
 	ctx, cancel := context.WithCancel(ctx)

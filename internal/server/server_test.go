@@ -70,6 +70,10 @@ func TestPaths(t *testing.T) {
 		from := func(origin string) func(*http.Request) {
 			return func(r *http.Request) { r.Header.Set("Origin", origin) }
 		}
+		local := func(r *http.Request) {
+			r.Host = "localhost:8080"
+			r.Header.Set("Origin", "http://localhost:8080")
+		}
 		plain := func(r *http.Request) { r.Header.Del("Upgrade") }
 		post := func(r *http.Request) { r.Method = http.MethodPost }
 		for _, c := range []struct {
@@ -92,7 +96,9 @@ func TestPaths(t *testing.T) {
 			{"/rooms/a", post, 405, "GET"},
 			{"/rooms/a", from("https://evil.example"), 403, "evil.example"},
 			{"/rooms/a", from("https://app.example.com"), 101, ""},
-			{"/rooms/a", from("http://example.com"), 101, ""}, // the host asked for
+			{"/rooms/a", from("http://example.com"), 403, "--allowed-origin http://example.com"}, // the host asked for, which may be a rebound name
+			{"/ws", from("http://example.com"), 403, "--allowed-origin http://example.com"},
+			{"/rooms/a", local, 101, ""},
 		} {
 			req := roomcasttest.Request(c.path)
 			if c.edit != nil {

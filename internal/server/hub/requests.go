@@ -85,7 +85,7 @@ func refuse(code protocol.ErrorCode, format string, args ...any) *refusal {
 
 // refuse answers r with the refusal.
 func (c *client) refuse(r protocol.Request, e *refusal) {
-	if e.ID = r.ID; len(r.Room) <= c.hub.config.Rooms.MaxRoomNameBytes { // who sends a name of a megabyte does not get it back
+	if e.ID = r.ID; len(r.Room) <= 4*c.hub.config.Rooms.MaxRoomNameBytes { // who sends a name of a megabyte does not get it back
 		e.Room = r.Room
 	}
 	c.say(protocol.AppendError(nil, protocol.Error(*e)))

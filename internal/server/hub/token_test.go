@@ -1,12 +1,16 @@
 package hub
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/server/admission"
+	"github.com/roomcast/roomcast/internal/server/auth"
+	"github.com/roomcast/roomcast/internal/server/protocol"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
 
@@ -271,5 +275,111 @@ func TestUserLimits(t *testing.T) {
 		a.Close(1000, "")
 		synctest.Wait()
 		w.user("ann", everything)
+	})
+}
+
+// TestFaultsAreThrottled holds that what is no request is held against the client like a message, so that it ends too.
+func TestFaultsAreThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, false, func(c *Config) { c.Limits = Limits{MessageRate: 5} })
+		p := w.connect()
+		for i := range 10 {
+			p.say(`{"type":"dance","id":%d}`, i)
+		}
+		for i := range 10 {
+			code := map[bool]string{true: "unknown_type", false: "throttled"}[i < 5]
+			p.hearsError(fmt.Sprint(i), code, "")
+		}
+		for range refusedAtOnce {
+			if p.TrySend(`{"type":"members","room":"k"}`) != nil {
+				break
+			}
+		}
+		p.ends(3100, "again and again")
+	})
+}
+
+// TestTokensAreCounted holds that nobody tries tokens without end.
+func TestTokensAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, nil)
+		p := w.dial(nil)
+		for i := range mostTokens {
+			p.say(`{"type":"token","id":%d,"token":"wrong"}`, i)
+		}
+		p.ends(3001, "not valid")
+		if n := w.desk.Refused()[admission.TokenInvalid]; n != mostTokens {
+			t.Errorf("%d tokens looked at, want %d", n, mostTokens)
+		}
+	})
+}
+
+// TestBackendsRoomStays holds that a fresh token takes the client out of no room that the backend has put it into.
+func TestBackendsRoomStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, nil)
+		ann := w.user("ann", map[string][]string{"k": {"join"}})
+		ann.say(`{"type":"join","id":1,"room":"k"}`)
+		ann.hears(`{"type":"ack","id":1}`)
+		if n, err := w.hub.Join(Target{User: "ann"}, "orders"); n != 1 || err != nil {
+			t.Errorf("%d joined, %v", n, err)
+		}
+		ann.hears(`{"type":"joined","room":"orders"}`)
+		ann.say(`{"type":"token","id":2,"token":%q}`, w.token("ann", nil, time.Hour))
+		ann.hears(`{"type":"left","room":"k","reason":"the token does not allow it any more"}`, `{"type":"ack","id":2,"token_ttl_ms":3605000}`)
+		if receipt, err := w.hub.Publish("orders", Post{Payload: protocol.Payload{Bytes: []byte("7")}}); receipt.Delivered != 1 || err != nil {
+			t.Errorf("%+v, %v, want one delivery", receipt, err)
+		}
+		ann.hears(`{"type":"message","room":"orders","data":7}`)
+	})
+}
+
+// TestKeysTakenAway holds that who has not shown a token yet when the last key is taken away is let in by showing any.
+func TestKeysTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, nil)
+		p := w.dial(nil)
+		if err := w.gate.Reload(auth.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		p.say(`{"type":"token","id":1,"token":"any"}`)
+		p.greeted()
+		p.hears(`{"type":"ack","id":1}`)
+		<-time.After(time.Minute) // of the bubble's time
+		p.say(`{"type":"ping"}`)
+		p.hears(`{"type":"pong"}`)
+	})
+}
+
+// TestNoticesTellTheTruth holds that the last word that a client hears of a room is true, whoever puts it in and takes it out at once.
+func TestNoticesTellTheTruth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, false, nil)
+		p := w.connect()
+		for range 50 {
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() { _, _ = w.hub.Join(Target{Connection: p.id}, "k") })
+				all.Go(func() { w.hub.Leave(Target{Connection: p.id}, "k", "") })
+			}
+			all.Wait()
+			synctest.Wait()
+			in := false
+			for range p.Waiting() {
+				joined := strings.HasPrefix(p.Receive().String(), `{"type":"joined"`)
+				if joined == in {
+					t.Fatalf("told twice that it is in: %v", in)
+				}
+				in = joined
+			}
+			if member := len(w.hub.Server().Members("k")) == 1; member != in {
+				t.Fatalf("told that it is in: %v, and is: %v", in, member)
+			}
+			w.hub.Leave(Target{Connection: p.id}, "k", "")
+			synctest.Wait()
+			for range p.Waiting() {
+				p.Receive()
+			}
+		}
 	})
 }

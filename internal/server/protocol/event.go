@@ -23,7 +23,7 @@ type Limits struct {
 	MessageBytes      int           // of one frame from the client
 	Rooms             int           // one connection may be in
 	RoomNameBytes     int           // in UTF-8
-	MessagesPerSecond int           // send and direct
+	MessagesPerSecond int           // send, direct, members and token, and what is no request
 	BytesPerSecond    int           // of frames from the client
 	JoinsPerSecond    int           // join
 	PingInterval      time.Duration // between two WebSocket pings of the server

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// writeTimeout is how long an answer may take to be written, save upgrades: a client that does not read its answers keeps a connection, and
+// holds up the end of the server.
+const writeTimeout = 30 * time.Second
+
+// bounded bounds the time for answers that are no upgrades.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header["Upgrade"]) == 0 {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer without a socket has none
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// local keeps web pages out that have had their name rebound to this machine, while nothing but the loopback address protects the server: such
+// a page is of the host that it asks for, which is what an upgrade wants of a page. Pages that are allowed by name come in.
+func (s *Server) local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if origin == "" || len(r.Header["Upgrade"]) == 0 || s.desk.TokenRequired() || s.cfg.AllowAnonymous || loopback(r.Host) ||
+			slices.Contains(s.cfg.AllowedOrigin, "*") || slices.Contains(s.cfg.AllowedOrigin, origin) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) {
+			http.Error(w, "the host asked for is no name of this machine for itself; start the server with --allowed-origin "+strings.ToLower(u.Scheme)+"://"+u.Host,
+				http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// loopback reports whether a Host header names this machine in a way that no name server decides.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.Unmap().IsLoopback()
+}
