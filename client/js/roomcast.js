@@ -842,6 +842,7 @@ export class Client {
 
   /** @param {Membership} own */
   #putInto(own) {
+    own.attempt = null; // whatever is answered to a join of our own: we are in
     own.joined = true;
     this.#handlers.emit("joined", own.room);
     if (own.joined) own.flows(); // a handler may have left it

@@ -31,6 +31,8 @@ func TestAttackOrigin(t *testing.T) {
 		for _, origin := range []string{"http://" + s.addr, "https://app.example.com", "https://a.friends.example"} {
 			expectStatus(t, s, upgrade(s, path, "Origin: "+origin), http.StatusSwitchingProtocols)
 		}
+		rebound := strings.Replace(upgrade(s, path, "Origin: http://evil.example:"+port), "Host: "+s.addr, "Host: evil.example:"+port, 1)
+		expectStatus(t, s, rebound, http.StatusForbidden)
 	}
 	near.fine(t)
 }

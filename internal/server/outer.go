@@ -35,8 +35,8 @@ func (s *Server) local(next http.Handler) http.Handler {
 			return
 		}
 		if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) {
-			http.Error(w, "the host asked for is no name of this machine for itself; start the server with --allowed-origin "+strings.ToLower(u.Scheme)+"://"+u.Host,
-				http.StatusForbidden)
+			http.Error(w, "the host asked for is no name of this machine for itself; start the server with --allowed-origin "+strings.ToLower(u.Scheme)+"://"+u.Host+
+				", or with keys for tokens", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
