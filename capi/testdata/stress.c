@@ -57,12 +57,12 @@ static void *on_connect(void *conn, SnowString *path, void *headers) {
 	struct member *m = &members[serial];
 	enter(m);
 	m->client = client;
-	atomic_store(&m->conn, conn);
 	struct { uint64_t len; char data[24]; } hello;
 	hello.len = (uint64_t)sprintf(hello.data, "i %d", serial);
 	assert(snow_ws_send(conn, (const SnowString *)&hello) == 0);
 	if (client < STAYING) assert(snow_ws_join(conn, S("staying")) == 0);
 	for (unsigned i = 0; i < 4; i++) assert(snow_ws_join(conn, room((unsigned)serial + i)) == 0);
+	atomic_store(&m->conn, conn); /* not before: a worker may close it as soon as it knows it */
 	atomic_store(&now[client], m);
 	leave(m);
 	return conn;

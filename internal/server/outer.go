@@ -1,13 +1,13 @@
 package server
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/server/api"
 )
 
 // writeTimeout is how long an answer may take to be written, save upgrades: a client that does not read its answers keeps a connection, and
@@ -29,7 +29,7 @@ func bounded(next http.Handler) http.Handler {
 func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if origin == "" || len(r.Header["Upgrade"]) == 0 || s.desk.TokenRequired() || s.cfg.AllowAnonymous || loopback(r.Host) ||
+		if origin == "" || len(r.Header["Upgrade"]) == 0 || s.desk.TokenRequired() || s.cfg.AllowAnonymous || api.Loopback(r.Host) ||
 			slices.Contains(s.cfg.AllowedOrigin, "*") || slices.Contains(s.cfg.AllowedOrigin, origin) {
 			next.ServeHTTP(w, r)
 			return
@@ -41,16 +41,4 @@ func (s *Server) local(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// loopback reports whether a Host header names this machine in a way that no name server decides.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.Unmap().IsLoopback()
 }

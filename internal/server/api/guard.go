@@ -62,7 +62,7 @@ func stranger(r *http.Request) string {
 			return "the request came through a proxy (" + name + ": " + clip(value) + ")"
 		}
 	}
-	if !loopback(r.Host) {
+	if !Loopback(r.Host) {
 		return "the request asks for the host " + clip(r.Host) + ", which is no name of this machine for itself"
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && !same(origin, r.Host) {
@@ -76,8 +76,8 @@ func stranger(r *http.Request) string {
 	}
 }
 
-// loopback reports whether a Host header names this machine in a way that no name server decides.
-func loopback(host string) bool {
+// Loopback reports whether a Host header names this machine in a way that no name server decides.
+func Loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
