@@ -242,8 +242,8 @@ test("a server that stops, is away and comes back is seen at every step", option
   await roster(ada, "Ada", "Ben");
   await own.stop("SIGTERM");
   await line(ada, "remark", "Draining: the server is about to stop");
-  await line(ada, "remark", "Connection lost");
-  await ada.locator("#c-ended", { hasText: /1001 going away|1006/ }).waitFor(); // the latter if an attempt has failed meanwhile
+  await line(ada, "remark", "Connection lost: 1001 going away");
+  await ada.locator("#c-ended", { hasText: /^(1001 going away|1006)/ }).waitFor(); // of the latest attempt
   await ada.locator("#notice", { hasText: "No connection: the server cannot be reached" }).waitFor();
   assert.match((await ada.locator("#state").textContent()) ?? "", /Back in \d+ s|Connecting/);
   await ada.getByLabel("Message", { exact: true }).fill("kept while away");

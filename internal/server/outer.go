@@ -2,9 +2,7 @@ package server
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/server/api"
@@ -34,9 +32,9 @@ func (s *Server) local(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) {
-			http.Error(w, "the host asked for is no name of this machine for itself; start the server with --allowed-origin "+strings.ToLower(u.Scheme)+"://"+u.Host+
-				", or with keys for tokens", http.StatusForbidden)
+		if api.SameHost(origin, r.Host) {
+			http.Error(w, "the host asked for is no name of this machine for itself; start the server with --allowed-origin "+origin+", or with keys for tokens",
+				http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/roomcast/roomcast/internal/server/auth"
+
 	"github.com/roomcast/roomcast/internal/server/admission"
 )
 
@@ -26,7 +28,7 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request) *huma.ErrorModel {
 		}
 		return nil
 	}
-	key, shown := presented(r)
+	key, shown := auth.KeyOf(r)
 	if shown && a.keys.APIKey(key) {
 		return nil
 	}
@@ -38,15 +40,6 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request) *huma.ErrorModel {
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="roomcast", error="invalid_token"`)
 	return problem(http.StatusUnauthorized, "", nil, "the API key is not one of the server's: check which of them this client is given")
-}
-
-// presented returns the key that the request shows. Never from the query: that ends up in logs.
-func presented(r *http.Request) (key string, shown bool) {
-	if scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(key), true
-	}
-	key = r.Header.Get("X-API-Key")
-	return key, key != ""
 }
 
 // forwarding is what proxies add: behind one, every request comes from this machine.
@@ -65,7 +58,7 @@ func stranger(r *http.Request) string {
 	if !Loopback(r.Host) {
 		return "the request asks for the host " + clip(r.Host) + ", which is no name of this machine for itself"
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !same(origin, r.Host) {
+	if origin := r.Header.Get("Origin"); origin != "" && !SameHost(origin, r.Host) {
 		return "the request comes from a page of " + clip(origin)
 	}
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
@@ -88,8 +81,8 @@ func Loopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// same reports whether an origin is that of the host.
-func same(origin, host string) bool {
+// SameHost reports whether an origin is that of the host.
+func SameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && strings.EqualFold(u.Host, host)
 }

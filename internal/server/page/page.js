@@ -11,7 +11,7 @@ import { Notice } from "./notice.js";
 import { Rooms } from "./rooms.js";
 import { Roster } from "./roster.js";
 import { Session } from "./session.js";
-import { Status } from "./status.js";
+import { Status, named } from "./status.js";
 import { Talk } from "./talk.js";
 
 const PING_EVERY = 5; // seconds
@@ -41,7 +41,7 @@ const session = new Session(endpoint(), {
   },
   state: (change) => {
     if (change.state !== "open") {
-      for (const talk of talks.values()) talk.lost();
+      for (const talk of talks.values()) talk.lost(change.closeCode ? named(change.closeCode, change.reason ?? "") : "");
       page.names.clear(); // connections have other ids next time
     }
     status.show(change);

@@ -107,7 +107,7 @@ export class Status {
 }
 
 /** @param {number} code @param {string} reason */
-function named(code, reason) {
+export function named(code, reason) {
   const meaning = MEANING.get(code) ?? "";
   return [code, meaning, reason && reason !== meaning ? `(${reason})` : ""].filter(Boolean).join(" ");
 }

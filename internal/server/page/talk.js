@@ -80,9 +80,9 @@ export class Talk {
     this.people.end();
   }
 
-  /** The connection has ended. */
-  lost() {
-    if (this.#live) this.log.remark("Connection lost");
+  /** The connection has ended. @param {string} why  its close code and reason, if there are any: later attempts have others */
+  lost(why) {
+    if (this.#live) this.log.remark(why ? `Connection lost: ${why}` : "Connection lost");
     this.#live = false;
     this.#greeted.clear();
     this.people.end();
