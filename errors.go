@@ -19,6 +19,12 @@ var (
 	// ErrInvalidUTF8: a text message is not UTF-8. Every client would have to end its connection (RFC 6455, section 8.1),
 	// so it is not sent; send it as Binary.
 	ErrInvalidUTF8 = errors.New("roomcast: text message is not valid UTF-8")
+
+	// ErrUnavailable: the engine is away, and what was asked for needs it. Whether a message was stored all the same is not known.
+	ErrUnavailable = errors.New("roomcast: engine unavailable")
+
+	// ErrHistoryGone: what follows a position in a room cannot be had from its history.
+	ErrHistoryGone = errors.New("roomcast: history gone")
 )
 
 // Close codes of RFC 6455, section 7.4.1, and the IANA registry that Roomcast itself sends or reports.
