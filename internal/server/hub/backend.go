@@ -152,7 +152,7 @@ func pageOf[T any](all []T, compare func(a, b T) int, limit int) (page []T, more
 // roomcast.ErrRoomName and roomcast.ErrTooManyRooms, and the others are in all the same.
 func (h *Hub) Join(t Target, room string) (joined int, err error) {
 	for _, c := range h.clients.find(t) {
-		switch entered, failed := c.enter(room, byBackend, protocol.AppendJoined(nil, room)); {
+		switch entered, failed := c.enter(room, byBackend, protocol.AppendJoined(nil, room, protocol.Placed{})); {
 		case entered:
 			joined++
 		case failed != nil && !errors.Is(failed, roomcast.ErrClosed) && err == nil:

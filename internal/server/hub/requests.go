@@ -1,17 +1,17 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
-
-// mostMembers is how many members the answer to a members request lists.
-const mostMembers = 100
 
 // mostTokens is how many tokens that do not count one connection may show: each is checked and logged.
 const mostTokens = 10
@@ -104,6 +104,8 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 		refused = c.direct(r)
 	case protocol.List:
 		return c.members(r)
+	case protocol.Resume:
+		refused = refuse(protocol.UnknownType, "sessions end with their connection here; join the rooms")
 	case protocol.Token:
 		return c.token(r)
 	case protocol.Ping:
@@ -203,12 +205,23 @@ func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
 	if !c.pass.Allows(auth.Presence, r.Room) {
 		return nil, refuse(protocol.Forbidden, "the token does not allow to see who is in this room")
 	}
-	conns, total := c.hub.rooms.Sample(r.Room, mostMembers)
-	listed := make([]protocol.Sender, 0, len(conns))
-	for _, conn := range conns {
+	var everybody []protocol.Sender
+	users := map[string]bool{}
+	for _, conn := range c.hub.rooms.Members(r.Room) {
 		if other, ok := conn.Value().(*client); ok {
-			listed = append(listed, other.sender())
+			everybody = append(everybody, other.sender())
+			users[cmp.Or(other.user, "\x00"+other.id)] = true
 		}
 	}
-	return protocol.AppendMembers(nil, r.ID, r.Room, total, listed), nil
+	slices.SortFunc(everybody, func(a, b protocol.Sender) int { return strings.Compare(a.Connection, b.Connection) })
+	page := protocol.Members{Count: len(everybody), Users: len(users), Listed: everybody}
+	first := 0
+	for first < len(everybody) && everybody[first].Connection <= r.After {
+		first++
+	}
+	if page.Listed = everybody[first:]; len(page.Listed) > r.Limit {
+		page.Listed = page.Listed[:r.Limit]
+		page.Next = page.Listed[r.Limit-1].Connection
+	}
+	return protocol.AppendMembers(nil, r.ID, r.Room, page), nil
 }

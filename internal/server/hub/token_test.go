@@ -132,7 +132,7 @@ func TestRights(t *testing.T) {
 		ann.say(`{"type":"send","room":"stage","as":"ann","data":2}`)
 		ann.hears(`{"type":"message","room":"stage","from":{"user":"ann"},"data":2}`)
 		ann.say(`{"type":"members","room":"stage"}`)
-		ann.hears(`{"type":"members","room":"stage","count":1,"members":[{"connection":"<me>","user":"ann"}]}`)
+		ann.hears(`{"type":"members","room":"stage","count":1,"users":1,"members":[{"connection":"<me>","user":"ann"}]}`)
 	})
 }
 
