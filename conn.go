@@ -183,6 +183,16 @@ func (c *Conn) Close(code int, reason string) error {
 // Closing reports whether the connection has begun to close: it is in no room, and can join none and be sent nothing any more (G5).
 func (c *Conn) Closing() bool { return !c.isOpen() }
 
+// Why returns why the connection has begun to close, "" if it has not.
+func (c *Conn) Why() EndReason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		return ""
+	}
+	return c.end.why
+}
+
 // isOpen reports whether the connection has not begun to close.
 func (c *Conn) isOpen() bool {
 	c.mu.Lock()

@@ -45,7 +45,7 @@ type frame struct {
 	room   *room   // from which it may be dropped for a slow member; nil if it may not
 	key    string  // what it is the latest of, if room keeps the latest
 	notice *notice // what it tells a single member; nil for anything that others share
-	logged []Entry // what it is made of, if it has come from the engine; all are Except the same sessions
+	logged []Entry // what it is made of, if that is in a history or not for some sessions; all are Except the same ones
 }
 
 // check reports whether m may be sent.
@@ -142,6 +142,7 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 			return Receipt{}, err
 		}
 	}
+	var logged []Entry
 	if s.opts.Engine != nil {
 		entries, err := s.publish(room, p)
 		if err != nil || len(entries) == 0 {
@@ -151,13 +152,16 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 			return Receipt{At: last.Position, Again: last.Again}, nil
 		}
 		p.Messages = s.render(room, entries)
+		if len(p.Sessions) > 0 {
+			logged = entries[:1]
+		}
 	}
 	r := s.rooms.find(room)
 	var sum Receipt
 	for rest := p.Messages; len(rest) > 0; {
 		var f *frame
 		f, rest = s.encodeSome(rest)
-		f.key = p.Key
+		f.key, f.logged = p.Key, logged
 		receipt := s.deliver(r, f, p.Except...)
 		sum.Delivered += receipt.Delivered
 		sum.Failed += receipt.Failed
@@ -222,7 +226,7 @@ func (r *room) deflates(except []*Conn) bool {
 func (r *room) deliver(f *frame, except []*Conn) (receipt Receipt, slow []*Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f.logged != nil {
+	if f.logged != nil && f.logged[0].Position.Epoch != "" {
 		r.feed.advanceLocked(f.logged)
 	}
 	for _, m := range r.members {

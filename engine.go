@@ -163,8 +163,8 @@ type Joining struct {
 	Since Position
 
 	// Greet makes the first message of the room to the connection: at is after which position entries follow, zero if the room
-	// keeps no history, and recovered whether that is Since. It is called with locks held: it builds the message and nothing else. An
-	// empty message is not sent. Nil is none.
+	// keeps no history, and recovered whether that is Since. It is called with locks held, once the connection is a member: it does not call
+	// server or connections. An empty message is not sent. Nil is none.
 	Greet func(at Position, recovered bool) Message
 }
 

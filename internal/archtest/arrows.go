@@ -48,7 +48,7 @@ var components = []component{
 		"settings are translated for roomcast and for the load generator; who uses them is no matter of theirs"},
 	{"client/js", nil, nil, nil,
 		"one file of JavaScript to be served: it runs in the browser, not here"},
-	{"internal/server", []string{".", "client/js", "internal/config", "internal/pattern", "natsengine"}, []string{"roomcasttest"},
+	{"internal/server", []string{".", "client/js", "internal/config", "internal/pattern", "memengine", "natsengine"}, []string{"roomcasttest"},
 		[]string{"github.com/danielgtaylor/huma", "github.com/golang-jwt", "github.com/MicahParks", "github.com/prometheus", "golang.org/x/time"},
 		"the binary is a user of roomcast's public API: what it cannot do with it, no user can"},
 	{"internal/client", nil, []string{"internal/server"}, []string{"github.com/coder/websocket"},
