@@ -44,12 +44,13 @@ func (r *Ring[T]) Len() int { return int(r.last - r.gone) }
 // Size returns the size of all items kept.
 func (r *Ring[T]) Size() int64 { return r.size }
 
-// Oldest returns the time of the oldest item kept, or false if none is.
-func (r *Ring[T]) Oldest() (at time.Duration, ok bool) {
+// Oldest returns the oldest item kept and its time, or false if none is.
+func (r *Ring[T]) Oldest() (item T, at time.Duration, ok bool) {
 	if r.Len() == 0 {
-		return 0, false
+		return item, 0, false
 	}
-	return r.slot(r.First()).at, true
+	s := r.slot(r.First())
+	return s.item, s.at, true
 }
 
 // Drop drops the oldest items, n or as many as there are, and returns the size of those.
