@@ -18,6 +18,8 @@ import (
 // of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, for messages between nodes.
 //
 // While the engine is away, what needs it fails with ErrUnavailable, soon; everything resumes by itself, subscriptions included.
+//
+// What an engine hands out is only read. Of what Publish was given it keeps nothing when it has returned.
 type Engine interface {
 	// Node returns the name of this node, which no other node of the cluster has; "" if there can be no others.
 	Node() string
@@ -37,7 +39,8 @@ type Engine interface {
 	// once, never two calls at a time. at is the position after which they begin, zero if the room keeps no history. Entries may come
 	// before Subscribe has returned. If entries could not be had any more, the offsets jump.
 	//
-	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way.
+	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way; a second time it
+	// does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
 	// History returns up to limit entries of a room that follow since, oldest first and without a gap; with the zero Position the last
@@ -46,7 +49,8 @@ type Engine interface {
 	History(ctx context.Context, room string, since Position, limit int) ([]Entry, error)
 
 	// Present says that somebody is there, on this node, with other Info than before, or Gone. It does not wait. The engine goes on saying so to
-	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on.
+	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on: that it
+	// is Gone here says nothing any more.
 	Present(m Member)
 
 	// Watch has changed called with all members there are, those of this node included, and then with every change, never two calls at a
