@@ -149,7 +149,7 @@ export class Room {
 export class Client {
     /** @private @param {URL} url @param {Options} options @param {new (url: string, protocol: string) => any} WebSocket */
     private constructor();
-    /** The id of this connection, by which others can send to it; null while there is none. @type {string | null} */
+    /** The id by which others can send to this client, the same for all of a session; null without a connection. @type {string | null} */
     connection: string | null;
     /** The id of this client's session. Others do not see it; give it to your own backend only. @type {string | null} */
     session: string | null;

@@ -252,7 +252,12 @@ class Membership {
     if (!this.wanted && !this.joined) return; // it was on its way while we left
     if (message.epoch !== undefined && !this.#reached(message)) return; // seen before the break
     for (const inbox of [...this.#inboxes]) inbox.push(message);
-    this.handlers.emit("message", message);
+    this.tell("message", message);
+  }
+
+  /** @param {keyof RoomEvents} type @param {any} event of those that come by themselves */
+  tell(type, event) {
+    if (this.wanted || this.joined) this.handlers.emit(type, event); // else it was on its way while we left
   }
 
   /** Goes on to a position. @param {any} position @returns {boolean} whether it is further than where we were */
@@ -460,7 +465,7 @@ export class Client {
     this.#url = url;
     this.#options = options;
     this.#WebSocket = WebSocket;
-    /** The id of this connection, by which others can send to it; null while there is none. @type {string | null} */
+    /** The id by which others can send to this client, the same for all of a session; null without a connection. @type {string | null} */
     this.connection = null;
     /** The id of this client's session. Others do not see it; give it to your own backend only. @type {string | null} */
     this.session = null;
@@ -911,8 +916,8 @@ export class Client {
       case "joined": return this.#putInto(this.#membership(m.room), m);
       case "resumed": return this.#take(m.id)?.done(m);
       case "left": return this.#rooms.get(m.room)?.out(m.reason);
-      case "gap": return this.#rooms.get(m.room)?.handlers.emit("gap", { missed: m.missed });
-      case "presence": return this.#rooms.get(m.room)?.handlers.emit("presence", presence(m));
+      case "gap": return this.#rooms.get(m.room)?.tell("gap", { missed: m.missed });
+      case "presence": return this.#rooms.get(m.room)?.tell("presence", presence(m));
       case "throttled": return this.#handlers.emit("throttled", { retryAfter: m.retry_after_ms });
       case "draining":
         this.#drain = m.reconnect_after_ms;
@@ -931,13 +936,13 @@ export class Client {
     this.#expiresIn(m.token_ttl_ms);
     this.#permits = this.#limits.joins_per_second ?? UNLIMITED_JOINS;
     this.#permitsAt = Date.now();
-    this.#resuming = Boolean(this.#identity?.resume && m.resume);
-    if (!this.#resuming) this.#identity = m;
-    this.connection = this.#identity?.connection ?? null;
-    this.session = this.#identity?.session ?? null;
-    if (this.#resuming) this.#resume(m);
-    else this.#start();
-    this.#flush();
+    const turn = this.#turn;
+    const { connection, session, resume } = this.#identity ?? m;
+    this.connection = connection;
+    this.session = session;
+    if (resume && m.resume && this.#identity) this.#resume(m);
+    else this.#begin(m);
+    if (turn !== this.#turn) return; // a handler has closed the client
     this.#ready?.resolve();
     this.#ready = null;
     this.#become("open");
@@ -946,28 +951,30 @@ export class Client {
 
   /** Goes on with the session of an earlier connection. @param {Hello} hello */
   #resume(hello) {
-    const known = [...this.#rooms.values()].filter((own) => own.broken && own.position);
-    const rooms = known.map((own) => ({ room: own.name, ...own.position }));
+    this.#resuming = true;
+    const known = [...this.#rooms.values()].filter((own) => own.since());
+    const rooms = known.map((own) => ({ room: own.name, ...own.since() }));
     const message = { type: "resume", resume: this.#identity?.resume, rooms };
     const limit = (this.#limits.message_bytes ?? Infinity) - 32; // for the id
     while (rooms.length > 0 && bytesOver(JSON.stringify(message), limit)) rooms.length >>= 1; // the others will not be recovered
-    const settle = (/** @type {any} */ identity) => {
-      this.#resuming = false;
-      this.#joinTries = 0;
-      this.#identity = identity;
-      this.connection = identity.connection;
-      this.session = identity.session;
-      this.#start();
-    };
-    this.#post(message, settle, (error) => {
+    this.#post(message, (answer) => this.#begin(answer), (error) => {
       if (this.#state !== "open") return; // the next connection tries again
-      if (!PASSING.has(error.code)) return settle(hello);
+      if (!PASSING.has(error.code)) return this.#begin(hello);
       this.#joinTimer = later(() => this.#resume(hello), error.retryAfter ?? this.#jitter(this.#joinTries++));
     });
+    this.#flush(); // what is for no room
   }
 
-  /** Joins the rooms that are wanted and that the session is not in. */
-  #start() {
+  /**
+   * Joins the rooms that are wanted and that the session is not in.
+   * @param {{ connection: string, session: string, resume?: string }} identity  From now on.
+   */
+  #begin(identity) {
+    this.#resuming = false;
+    this.#joinTries = 0;
+    this.#identity = identity;
+    this.connection = identity.connection;
+    this.session = identity.session;
     for (const own of this.#rooms.values()) {
       if (own.wanted && !own.joined) this.#toJoin.add(own);
       own.forgotten();
@@ -991,7 +998,8 @@ export class Client {
     if (own.leftAway) return void this.#leave(own, true);
     own.attempt = null; // whatever is answered to a join of our own: we are in
     own.joined = true;
-    if (!own.broken) this.#handlers.emit("joined", own.room);
+    const ours = own.broken || (this.#resuming && own.wanted); // a join of our own that was on its way, perhaps
+    if (!ours) this.#handlers.emit("joined", own.room);
     if (own.joined) own.flows(m); // a handler may have left it
   }
 }

@@ -102,6 +102,8 @@ test("what join() was asked for is asked for until it is done, presence at every
   assert.deepEqual([since, presence], [place(42), true]);
   third.say({ type: "ack", id, ...place(42), recovered: true });
   room.leave();
+  third.say({ type: "presence", room: "kitchen", count: 1, users: 1 });
+  assert.equal(events.length, 1, "after leave() no handler is called");
   third.ack();
   room.join();
   assert.equal(third.taken()[0].presence, undefined);

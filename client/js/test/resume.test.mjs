@@ -218,6 +218,23 @@ test("more rooms than fit into one message: the others are not recovered, and it
   assert.deepEqual(events.map((e) => e[0]?.[1].recovered), joined.map((r) => listed.has(r.name)));
 });
 
+test("a join that was on its way is done, or asked for again, and is nobody else's doing", async (t) => {
+  const { client, socket, back } = await settled(t, {});
+  const put = record(client, "joined");
+  const [kitchen, hall] = [client.room("kitchen"), client.room("hall")];
+  const joining = [kitchen.join({ since: place(5) }), hall.join({ since: place(6) })];
+  const events = record(kitchen, "joined");
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  assert.deepEqual(resume.rooms, [{ room: "kitchen", ...place(5) }, { room: "hall", ...place(6) }]);
+  next.say({ type: "joined", room: "kitchen", ...place(5), recovered: true }, resumed(resume));
+  await joining[0];
+  assert.deepEqual([put, events], [[], [["joined", { again: false, recovered: true }]]]);
+  assert.deepEqual(next.ack().map((m) => [m.type, m.room, m.since]), [["join", "hall", place(6)]]);
+  await joining[1];
+});
+
 test("close() ends the session, a break does not, and a session that goes on elsewhere closes the client", async (t) => {
   const { client, socket, last, back } = await settled(t, { kitchen: {} });
   for (const ms of [30_000, 10_000]) t.mock.timers.tick(ms);
@@ -232,13 +249,18 @@ test("close() ends the session, a break does not, and a session that goes on els
 });
 
 test("a handler may close the client when a room is lost with its session", async (t) => {
-  const { client, socket, back, sockets } = await settled(t, {});
-  socket.say({ type: "joined", room: "hall" });
-  client.room("hall").on("left", () => client.close());
-  client.room("kitchen").join();
-  socket.end(1006);
-  const next = await back();
-  next.say(resumed(next.taken()[0], { resumed: false }));
-  await turn();
-  assert.deepEqual([client.state, sockets.length, next.taken()], ["closed", 2, []]);
+  for (const resumes of [true, false]) {
+    t.mock.timers.reset();
+    const { client, socket, back, sockets, states } = await settled(t, {});
+    socket.say({ type: "joined", room: "hall" });
+    client.room("hall").on("left", () => client.close());
+    client.room("kitchen").join();
+    socket.taken();
+    socket.end(1006);
+    const next = await back(resumes ? second : {});
+    const requests = next.taken();
+    if (resumes) next.say(resumed(requests[0], { resumed: false }));
+    await turn();
+    assert.deepEqual([client.state, states.at(-1).state, sockets.length, requests.length], ["closed", "closed", 2, resumes ? 1 : 0]);
+  }
 });
