@@ -540,7 +540,6 @@ export class Client {
     this.#stallTimer = undefined;
     this.#stalled.clear();
     this.#toJoin.clear();
-    this.#resuming = false;
     const socket = this.#socket;
     this.#socket = this.connection = null;
     this.#limits = {};
@@ -971,7 +970,6 @@ export class Client {
    */
   #begin(identity) {
     this.#resuming = false;
-    this.#joinTries = 0;
     this.#identity = identity;
     this.connection = identity.connection;
     this.session = identity.session;

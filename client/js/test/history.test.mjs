@@ -74,10 +74,20 @@ test("an application that comes back with a position gets what followed, or is t
   room.leave();
   socket.ack();
   assert.equal(join({ since: null }, place(80)), undefined);
+  room.leave();
+  socket.ack();
+  assert.deepEqual(join({ since: place(99) }, { ...place(80), recovered: false }), place(99));
+  socket.say(message(81)); // not seen, whatever was believed
+  room.leave();
+  socket.ack();
+  room.join({ since: place(1) });
+  room.leave();
+  socket.ack();
+  assert.equal(join({}, place(90)), undefined);
   const told = events.map(([, e]) => e.data ?? e);
   assert.deepEqual(told, [
     { again: false, recovered: true }, 42, 43, { again: false, recovered: true }, 41, { again: false, recovered: false },
-    { again: false, recovered: false }, { again: false },
+    { again: false, recovered: false }, { again: false }, { again: false, recovered: false }, 81, { again: false },
   ]);
 });
 
@@ -107,6 +117,25 @@ test("what join() was asked for is asked for until it is done, presence at every
   third.ack();
   room.join();
   assert.equal(third.taken()[0].presence, undefined);
+});
+
+test("what is known of a room lasts over breaks, until it keeps no history any more", async (t) => {
+  const { room, socket, last } = await settled(t);
+  const rejoin = async () => {
+    t.mock.timers.tick(60_000);
+    const next = await reopen({ last });
+    return next.taken()[0];
+  };
+  socket.end(1006);
+  room.join(); // it is under way
+  assert.deepEqual((await rejoin()).since, place(57));
+  last().end(1006);
+  const { since, id } = await rejoin();
+  assert.deepEqual(since, place(57));
+  last().say({ type: "ack", id });
+  assert.equal(room.position, null);
+  last().end(1006);
+  assert.equal((await rejoin()).since, undefined);
 });
 
 test("in a room with history every message has a key of its own, and the promise its place", async (t) => {
@@ -208,10 +237,19 @@ test("a room without history, and a full queue, have no second try", async (t) =
   for (const send of [sends[0], sends[2]]) assert.equal((await refusal(/** @type {Promise<any>} */ (send))).code, "unavailable");
   assert.equal((await refusal(room.send(3))).code, "not_connected");
   for (let tries = 0; tries < 5; tries++) {
-    t.mock.timers.tick(500 * 2 ** tries);
+    t.mock.timers.tick(500 * 2 ** tries - 1);
+    assert.equal(socket.inbox.length, 0);
+    t.mock.timers.tick(1);
     assert.equal(socket.inbox.length, 1);
     refuse();
   }
+  t.mock.timers.tick(16_000);
+  socket.say({ type: "ack", id: socket.taken()[0].id, ...place(58) });
+  assert.deepEqual(await sends[1], place(58));
+  sends[1] = room.send(4);
+  refuse();
+  t.mock.timers.tick(500);
+  assert.equal(socket.taken().length, 1, "what was stored lets the delays begin anew");
   client.close();
   assert.equal((await refusal(/** @type {Promise<any>} */ (sends[1]))).code, "closed");
   t.mock.timers.tick(60_000);
@@ -224,6 +262,9 @@ test("what waits for another try goes with the next connection", async (t) => {
   socket.say({ type: "error", id: before.id, code: "unavailable", message: "" });
   socket.end(1006);
   const next = await back({ ...place(57), recovered: true });
+  assert.deepEqual(next.taken(), [before]);
+  next.say({ type: "error", id: before.id, code: "unavailable", message: "" });
+  t.mock.timers.tick(1_000);
   const [again] = next.taken();
   assert.deepEqual(again, before);
   next.say({ type: "ack", id: again.id, ...place(58) });

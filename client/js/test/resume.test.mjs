@@ -147,6 +147,15 @@ test("a server that resumes nothing is not asked to", async (t) => {
   assert.deepEqual((await back()).taken().map((m) => m.type), ["join"], "nor is the one after it, with an old secret");
 });
 
+test("what was left in between has no meaning for a later session", async (t) => {
+  const { client, socket, back, room } = await settled(t, { kitchen: place(57) });
+  socket.end(1006);
+  room.leave();
+  const next = await back({});
+  next.say({ type: "joined", room: "kitchen", ...place(60) });
+  assert.deepEqual([room.joined, next.taken(), client.session], [true, [], "s1"]);
+});
+
 test("where the backend had put us we are again, or out if the session is over", async (t) => {
   const { client, socket, back } = await settled(t, {});
   socket.say({ type: "joined", room: "hall", ...place(4) }, { type: "joined", room: "cellar" });
@@ -158,8 +167,14 @@ test("where the backend had put us we are again, or out if the session is over",
   const next = await back();
   const [resume] = next.taken();
   assert.deepEqual(resume.rooms, [{ room: "hall", ...place(4) }]);
+  hall.send("waits");
+  const lost = cellar.send("in vain");
+  assert.deepEqual(next.taken(), []);
   next.say({ type: "joined", room: "hall", ...place(4), recovered: true }, { type: "joined", room: "attic" }, resumed(resume));
-  assert.deepEqual([hall.joined, next.taken()], [true, []]);
+  const sends = next.taken();
+  assert.deepEqual([hall.joined, sends.map((m) => [m.type, m.data])], [true, [["send", "waits"], ["send", "in vain"]]]);
+  next.say({ type: "error", id: sends[1].id, code: "not_joined", message: "join first" });
+  assert.equal((await refusal(lost)).code, "not_joined");
   assert.deepEqual(put, [["joined", client.room("attic")]], "of a room that is new to us, the client tells");
   assert.deepEqual(events, [[["joined", { again: true, recovered: true }]], [["left", { reason: "the connection ended" }]]]);
 });
