@@ -127,7 +127,7 @@ func TestResume(t *testing.T) {
 			if got := strings.Join(heard[i:i+3], "\n"); got != strings.Join(want, "\n") {
 				t.Errorf("heard\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 			}
-			if live := heard[3-3*i]; live != `{"type":"joined","room":"live","recovered":false}` {
+			if live := heard[3-3*i]; live != `{"type":"joined","room":"live"}` {
 				t.Errorf("heard %s of the room without a history", live)
 			}
 			if !strings.HasPrefix(heard[4], `{"type":"resumed","id":"back","resumed":true,`) || !strings.Contains(heard[4], me.id) {
@@ -182,7 +182,7 @@ func TestSuperseded(t *testing.T) {
 		at := me.joins("log")
 		for _, w := range []*world{all[0], all[1], all[0]} {
 			again := me.back(w, "")
-			again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0,"recovered":false}`, at.Epoch))
+			again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
 			again.resumed(true)
 			me.ends(int(protocol.CloseSuperseded), "goes on in another connection")
 			synctest.Wait()
@@ -248,7 +248,7 @@ func TestResumeLess(t *testing.T) {
 		again := hello("a", "b")
 		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
 		heard := map[string]bool{again.Receive().String(): true, again.Receive().String(): true}
-		if !heard[`{"type":"joined","room":"a","recovered":false}`] || !heard[`{"type":"joined","room":"d","recovered":false}`] {
+		if !heard[`{"type":"joined","room":"a"}`] || !heard[`{"type":"joined","room":"d"}`] {
 			t.Errorf("heard %v", heard)
 		}
 		again.id, again.resume = me.id, me.resume
