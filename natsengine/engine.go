@@ -33,10 +33,10 @@ type Engine struct {
 		sync.WaitGroup
 		sync.Mutex // held to begin one, which none does when ctx is over
 	}
-	kick   chan struct{} // cap 1: look at the streams again; never closed
-	in     inbox
-	ids    atomic.Uint64
-	stats  counters
+	kick  chan struct{} // cap 1: look at the streams again; never closed
+	in    inbox
+	ids   atomic.Uint64
+	stats counters
 
 	mu       sync.Mutex
 	rooms    map[string]*room // those that keep a history

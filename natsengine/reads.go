@@ -98,14 +98,15 @@ func (e *Engine) readTails(ctx context.Context, k *kind, rooms []*room, seq uint
 	for _, r := range rooms {
 		req.Lasts = append(req.Lasts, r.subject)
 	}
+	take := inTurn(func(m *nats.Msg) error {
+		b, err := stored(m)
+		if err == nil && b != nil {
+			found[m.Header.Get("Nats-Subject")] = b
+		}
+		return err
+	})
 	_, err = e.calls.many(ctx, k.direct(req), len(rooms)+1, func(m *nats.Msg) (bool, error) {
-		last, err := inTurn(func(m *nats.Msg) error {
-			b, err := stored(m)
-			if err == nil && b != nil {
-				found[m.Header.Get("Nats-Subject")] = b
-			}
-			return err
-		})(m)
+		last, err := take(m)
 		if last {
 			upTo, _ = strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64)
 		}

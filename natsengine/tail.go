@@ -78,6 +78,7 @@ func (e *Engine) checkTailsOf(k *kind, rooms []*room) {
 	now := time.Now()
 	found, upTo, err := e.readTails(e.ctx, k, rooms, rooms[0].through()+1)
 	if err != nil {
+		e.o.Logger.Debug("Looking for lost notifications failed; trying again", "stream", k.stream, "error", err)
 		return // they are still due
 	}
 	e.stats.tailChecks.Add(uint64(len(rooms)))
