@@ -13,6 +13,8 @@ import (
 // of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, for messages between nodes.
 //
 // While the engine is away, what needs it fails with ErrUnavailable, soon; everything resumes by itself, subscriptions included.
+//
+// What an engine hands out is only read. Of what Publish was given it keeps nothing when it has returned.
 type Engine interface {
 	// Node returns the name of this node, which no other node of the cluster has; "" if there can be no others.
 	Node() string
@@ -21,8 +23,9 @@ type Engine interface {
 	//
 	// In a room that keeps a history it returns when all of them are stored, in this order, and have been delivered to the subscriptions
 	// of this node; it has then set the Position of each. What it has returned without an error for is never lost and never reordered. An
-	// entry whose Once was used within the window is not stored again: its Position is that of the first, and Again is set. If an error is
-	// returned, some may have been stored or will be: repeating it with the same Once, here or on another node, is safe.
+	// entry whose Once was used within the window is not stored again: Again is set, and its Position is that of the first, or zero if
+	// that is kept no more. If an error is returned, some may have been stored or will be: repeating it with the same Once, here or on
+	// another node, is safe.
 	//
 	// In any other room it never waits: the entries are delivered to the subscriptions of other nodes, in this order, at most once, and not to
 	// those of this node. Positions stay zero.
@@ -32,7 +35,8 @@ type Engine interface {
 	// once, never two calls at a time. at is the position after which they begin, zero if the room keeps no history. Entries may come
 	// before Subscribe has returned. If entries could not be had any more, the offsets jump.
 	//
-	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way.
+	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way; a second time it
+	// does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
 	// History returns up to limit entries of a room that follow since, oldest first and without a gap; with the zero Position the last
@@ -41,7 +45,8 @@ type Engine interface {
 	History(ctx context.Context, room string, since Position, limit int) ([]Entry, error)
 
 	// Present says that somebody is there, on this node, with other Info than before, or Gone. It does not wait. The engine goes on saying so to
-	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on.
+	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on: that it
+	// is Gone here says nothing any more.
 	Present(m Member)
 
 	// Watch has changed called with all members there are, those of this node included, and then with every change, never two calls at a
