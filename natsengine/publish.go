@@ -40,7 +40,7 @@ type publication struct {
 	left      int
 	positions []roomcast.Position
 	again     []bool
-	head      head // after the last that was stored
+	head      place // after the last that was stored
 	err       error
 
 	gone chan struct{} // closed by the caller when it does not wait any more
@@ -91,10 +91,10 @@ func (r *room) publish(ctx context.Context, entries []roomcast.Entry) error {
 }
 
 // begin gives the room an epoch if it has none, and returns where it stands.
-func (r *room) begin(ctx context.Context) (head, error) {
+func (r *room) begin(ctx context.Context) (place, error) {
 	p := newPublication(r, 0)
 	if err := p.store(ctx, []item{{pub: p, n: -1}}); err != nil {
-		return head{}, err
+		return place{}, err
 	}
 	return p.head, nil
 }
@@ -208,7 +208,7 @@ func (it item) stored(s storing, nth int, err error) {
 // storing is what has become of a batch.
 type storing struct {
 	first roomcast.Position // of its first entry
-	head  head
+	head  place
 	again bool // it was there before: first is where
 }
 
@@ -226,7 +226,7 @@ var (
 func (r *room) store(o *outgoing) (storing, error) {
 	ctx, cancel := context.WithDeadlineCause(r.e.ctx, o.until, errSilent)
 	defer cancel()
-	var unsure *head // what the first attempt followed of which nothing is known
+	var unsure *place // what the first attempt followed of which nothing is known
 	var cause error
 	for try := 0; ; try++ {
 		if !r.e.isConnected() && unsure == nil {
@@ -235,7 +235,7 @@ func (r *room) store(o *outgoing) (storing, error) {
 		if try > 0 && !r.retry(ctx, try, cause) {
 			return storing{}, cause
 		}
-		var h head
+		var h place
 		if h, cause = r.newestHead(ctx); cause != nil {
 			continue
 		}
@@ -273,7 +273,7 @@ func (r *room) retry(ctx context.Context, try int, cause error) bool {
 }
 
 // find looks for a batch among what follows a place in the log. If it is not there, it never will be.
-func (r *room) find(ctx context.Context, from, to head, o *outgoing) (storing, error) {
+func (r *room) find(ctx context.Context, from, to place, o *outgoing) (storing, error) {
 	for from.seq < to.seq {
 		found, err := r.e.following(ctx, r.kind, r.name, from.seq+1, fetchMessages)
 		if err != nil {
