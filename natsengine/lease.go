@@ -94,6 +94,9 @@ func (p *presence) look(now time.Time) (leases map[string]uint64) {
 		p.cfg.logger.Warn("a node has not been heard of for the length of its lease", "node", o.node, "members", o.members)
 	}
 	for _, o := range expired {
+		if o.members == 0 {
+			continue
+		}
 		p.cfg.logger.Info("a node has been away for too long: its members are gone", "node", o.node, "members", o.members)
 	}
 	return p.table.sweep(now, p.cfg.lease)

@@ -59,7 +59,7 @@ type presence struct {
 	writers   int
 	pulse     pulse
 	trouble   error         // why the bucket is not being read; nil while it is
-	out       chan struct{} // closed by the writer that has taken out the last member of a node that leaves
+	out       chan struct{} // closed when a node that leaves has taken out its last member, or cannot any more; nil then
 }
 
 func newPresence(cfg presenceConfig) *presence {
@@ -92,6 +92,7 @@ func (p *presence) disconnected() {
 	if p.connected {
 		p.connected = false
 		p.trouble = errors.New("the connection to NATS is lost")
+		p.outLocked()
 	}
 }
 
@@ -154,6 +155,14 @@ func (p *presence) ready() error {
 		return fmt.Errorf("presence: the lease of this node has not been refreshed for %v", time.Since(p.pulse.proof).Round(time.Millisecond))
 	}
 	return nil
+}
+
+// outLocked lets close go on.
+func (p *presence) outLocked() {
+	if p.out != nil {
+		close(p.out)
+		p.out = nil
+	}
 }
 
 // close takes out the members of this node that no other node has taken over, and its lease. It does not take much longer than

@@ -53,9 +53,8 @@ func (p *presence) writeLocked() {
 		p.writers++
 		p.tasks.Go(p.write)
 	}
-	if p.closing && p.out != nil && p.table.claims == 0 {
-		close(p.out)
-		p.out = nil
+	if p.closing && p.table.claims == 0 {
+		p.outLocked()
 	}
 }
 
