@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -86,8 +87,10 @@ func runCluster(t *testing.T, n int) *testCluster {
 	nc, js := dial(t, c.servers[0])
 	defer nc.Close()
 	eventually(t, "the cluster makes a stream on all servers", func() bool {
-		s, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "PROBE", Replicas: n})
-		return err == nil && s.CachedInfo().Cluster.Leader != "" && js.DeleteStream(t.Context(), "PROBE") == nil
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // who asks while there is no leader gets no answer
+		defer cancel()
+		s, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "PROBE", Replicas: n})
+		return err == nil && s.CachedInfo().Cluster.Leader != "" && js.DeleteStream(ctx, "PROBE") == nil
 	})
 	return c
 }

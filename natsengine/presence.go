@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -48,25 +47,25 @@ type presence struct {
 	tasks  sync.WaitGroup // read, beat and writers
 	kick   chan struct{}  // cap 1: the bucket is to be read anew; never closed
 
-	changes atomic.Uint64 // told to the audience
-
 	mu        sync.Mutex // for all below
 	table     *table
 	audience  audience
+	changes   uint64              // told to the audience
 	js        jetstream.JetStream // nil before start
 	connected bool
 	closing   bool
 	writers   int
 	pulse     pulse
-	trouble   error         // why the bucket is not being read; nil while it is
-	out       chan struct{} // closed when a node that leaves has taken out its last member, or cannot any more; nil then
+	interrupt context.CancelFunc // ends the reading under way
+	trouble   error              // why the bucket is not being read; nil while it is
+	out       chan struct{}      // closed when a node that leaves has taken out its last member, or cannot any more; nil then
 }
 
 func newPresence(cfg presenceConfig) *presence {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &presence{
 		cfg: cfg, self: rand.Text()[:16], bucket: bucketName(cfg.prefix, "PRESENCE"),
-		ctx: ctx, cancel: cancel, kick: make(chan struct{}, 1),
+		ctx: ctx, cancel: cancel, interrupt: func() {}, kick: make(chan struct{}, 1),
 	}
 	p.table = newTable(cfg.node, p.self)
 	p.trouble = errors.New("no connection to NATS yet")
@@ -93,6 +92,7 @@ func (p *presence) disconnected() {
 		p.connected = false
 		p.trouble = errors.New("the connection to NATS is lost")
 		p.outLocked()
+		p.interrupt()
 	}
 }
 
@@ -157,6 +157,13 @@ func (p *presence) ready() error {
 	return nil
 }
 
+// stats is how many members there are, and how many changes the audience has been told.
+func (p *presence) stats() (members int, changes uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.table.here, p.changes
+}
+
 // outLocked lets close go on.
 func (p *presence) outLocked() {
 	if p.out != nil {
@@ -210,7 +217,7 @@ func (p *presence) close() {
 func (p *presence) changedLocked() {
 	if news := p.table.news; len(news) > 0 {
 		p.table.news = nil
-		p.changes.Add(uint64(len(news)))
+		p.changes += uint64(len(news))
 		p.audience.tell(news)
 	}
 	p.writeLocked()

@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -197,6 +198,9 @@ func TestPresenceIsShared(t *testing.T) {
 		t.Errorf("in %d calls", late.calls)
 	}
 	cancel()
+	if n, changes := b.stats(); n != 2 || changes < 3 {
+		t.Errorf("it counts %d members, %d changes", n, changes)
+	}
 	b.gone("bob")
 	a.says("ann@a=2")
 	b.says("ann@a=2")
@@ -402,4 +406,36 @@ func TestStaleDeletionDoesNotStick(t *testing.T) {
 	if slices.Contains(slices.Collect(maps.Values(want)), false) {
 		t.Errorf("a deleted member is still a's: %v", want)
 	}
+}
+
+// TestMarksDeleteThemselves shows what the server makes of the marks that deletions leave: the bucket does not grow with the members that come and go.
+func TestMarksDeleteThemselves(t *testing.T) {
+	s := runServer(t, ServerOptions{})
+	a := join(t, s, "a")
+	a.put("ann", "1")
+	a.put("bob", "1")
+	stream, err := a.js.Stream(t.Context(), "KV_APP_PRESENCE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := func(id string) string { return "$KV.APP_PRESENCE." + memberKey + id }
+	eventually(t, "both are stored", func() bool { return len(members(t, s)) == 2 })
+	a.gone("ann")
+	eventually(t, "ann's mark has a time to live", func() bool {
+		m, err := stream.GetLastMsgForSubject(t.Context(), subject("ann"))
+		return err == nil && m.Header.Get(jetstream.MsgTTLHeader) == markerTTL.String()
+	})
+	mark := &nats.Msg{Subject: subject("ann"), Header: nats.Header{"KV-Operation": {"PURGE"}, jetstream.MsgRollup: {"sub"}, jetstream.MsgTTLHeader: {"1s"}}}
+	if _, err := a.js.PublishMsg(t.Context(), mark); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a mark whose time is over is not there", func() bool {
+		_, err := stream.GetLastMsgForSubject(t.Context(), subject("ann"))
+		return errors.Is(err, jetstream.ErrMsgNotFound)
+	})
+	info, err := stream.Info(t.Context())
+	if err != nil || info.State.Msgs != 2 {
+		t.Errorf("the bucket has %d messages, not one member and one lease (%v)", info.State.Msgs, err)
+	}
+	a.says("bob@a=1")
 }

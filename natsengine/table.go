@@ -17,6 +17,7 @@ type table struct {
 	records map[string]*record // by ID of the member
 	owners  map[string]*owner  // every life of a node that has members or a lease
 	claims  int                // how many records have one
+	here    int                // how many members the audience knows
 
 	reading int      // counts the readings of the whole bucket
 	queue   []string // IDs to be written, those that wait longest first
@@ -313,7 +314,11 @@ func (t *table) refresh(rec *record) {
 	case m == nil && rec.told != nil:
 		t.news = append(t.news, newsItem{member: roomcast.Member{ID: rec.id, Node: rec.told.Node, Gone: true}})
 		rec.told = nil
+		t.here--
 	case m != nil && (rec.told == nil || rec.told.Node != m.Node || !bytes.Equal(rec.told.Info, m.Info)):
+		if rec.told == nil {
+			t.here++
+		}
 		t.news = append(t.news, newsItem{*m, rec.told == nil})
 		rec.told = m
 	}
@@ -347,7 +352,7 @@ func (t *table) leave() {
 
 // told is everybody the audience knows.
 func (t *table) told() []roomcast.Member {
-	members := make([]roomcast.Member, 0, len(t.records))
+	members := make([]roomcast.Member, 0, t.here)
 	for _, rec := range t.records {
 		if rec.told != nil {
 			members = append(members, *rec.told)

@@ -214,7 +214,7 @@ func checkAgree(t *rapid.T, b *fakeBucket, nodes []*fakeNode) {
 				t.Fatalf("%s claims %s (%+v), the bucket has %+v", n.node, id, rec.claim, b.last[id])
 			}
 		}
-		if claims != n.claims || len(n.records) != len(want) || len(n.later) > 0 {
+		if claims != n.claims || len(n.records) != len(want) || n.here != len(want) || len(n.later) > 0 {
 			t.Fatalf("%s counts %d claims of %d, keeps %d records of %d, %v for later", n.node, n.claims, claims, len(n.records), len(want), n.later)
 		}
 		for token, o := range n.owners {

@@ -11,6 +11,7 @@ import (
 )
 
 var (
+	errNoAnswer   = errors.New("JetStream does not answer")
 	errWatchEnded = errors.New("the reading of the bucket has ended")
 	errStalled    = errors.New("the reading of the bucket has stopped: what is stored does not come")
 )
@@ -32,28 +33,41 @@ func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyVa
 	return kv, nil
 }
 
+// reading is what a reading has to know of the one before.
+type reading struct {
+	created  time.Time // of the bucket; zero: there was none before
+	last     uint64    // the latest revision read
+	patience time.Duration
+	failing  bool
+}
+
 // read takes in the bucket until close: the whole of it, then every change. Whenever something is wrong, and after every reconnect, it begins anew: a
 // reading that has been interrupted may have missed deletions, since their marks do not stay.
 func (p *presence) read() {
-	var known reading
-	failing := false
+	r := reading{patience: p.patience()}
 	for p.ctx.Err() == nil {
-		err := p.readOnce(&known)
+		err := p.readOnce(&r)
+		p.mu.Lock()
+		complete, connected := !p.pulse.complete.IsZero(), p.connected
+		p.pulse.complete = time.Time{}
+		if err != nil && connected {
+			p.trouble = err
+		}
+		p.mu.Unlock()
 		if err == nil || p.ctx.Err() != nil {
 			continue
 		}
-		p.mu.Lock()
-		again := failing && p.pulse.complete.IsZero()
-		if p.connected {
-			p.trouble = err
+		if complete {
+			r.failing, r.patience = false, p.patience()
 		}
-		p.pulse.complete = time.Time{}
-		p.mu.Unlock()
-		failing = true
-		if !again {
+		if connected && !r.failing {
+			r.failing = true
 			p.cfg.logger.Warn("the members of the cluster cannot be read: it is tried again until they can", "bucket", p.bucket, "error", err)
 		}
 		pause := time.NewTimer(p.tick())
+		if !connected {
+			pause.Stop()
+		}
 		select {
 		case <-p.ctx.Done():
 		case <-p.kick:
@@ -63,37 +77,35 @@ func (p *presence) read() {
 	}
 }
 
-// reading is what makes a bucket the same as at the last reading.
-type reading struct {
-	created time.Time
-	last    uint64
-}
+// patience is how long the first attempt waits for an answer. A request that comes while a cluster chooses a leader is never answered.
+func (p *presence) patience() time.Duration { return min(time.Second, p.cfg.timeout) }
 
 // readOnce reads until something is wrong; without an error if the bucket is just to be read anew.
-func (p *presence) readOnce(known *reading) error {
+func (p *presence) readOnce(r *reading) error {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	start := time.AfterFunc(p.cfg.timeout, cancel) // a request that nobody answers would wait for ever
-	defer start.Stop()
-	kv, err := openBucket(ctx, p.js, jetstream.KeyValueConfig{
-		Bucket: p.bucket, Description: "who is there", Replicas: p.cfg.replicas, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
-	})
-	if err != nil {
-		return err
-	}
-	if err := p.begin(ctx, kv, known); err != nil {
-		return err
-	}
-	w, err := kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("read bucket %s: %w", p.bucket, err)
-	}
-	defer func() {
-		cancel() // ends it
-		drain(w, p.cfg.timeout)
-	}()
-	if !start.Stop() {
+	p.mu.Lock()
+	p.interrupt = cancel
+	connected := p.connected
+	p.mu.Unlock()
+	if !connected {
 		return errWatchEnded
+	}
+	start := time.AfterFunc(r.patience, cancel)
+	defer start.Stop()
+	w, err := p.begin(ctx, r)
+	if !start.Stop() {
+		err = fmt.Errorf("%w within %v", errNoAnswer, r.patience)
+		r.patience = min(2*r.patience, p.cfg.timeout)
+	}
+	if w != nil {
+		defer func() {
+			cancel() // ends it
+			drain(w, p.cfg.timeout)
+		}()
+	}
+	if err != nil {
+		return err
 	}
 	check := time.NewTicker(p.stall() / 2)
 	defer check.Stop()
@@ -111,8 +123,7 @@ func (p *presence) readOnce(known *reading) error {
 			if !ok {
 				return errWatchEnded
 			}
-			last := p.take(e)
-			known.last = max(known.last, last)
+			r.last = max(r.last, p.take(e))
 		}
 	}
 }
@@ -134,27 +145,50 @@ func drain(w jetstream.KeyWatcher, timeout time.Duration) {
 	}
 }
 
-// begin prepares the table for a reading. Another bucket under the same name, or one that has lost its end, has nothing to do with the
-// revisions that are known.
-func (p *presence) begin(ctx context.Context, kv jetstream.KeyValue, known *reading) error {
+// begin begins a reading. Another bucket under the same name, or one that has lost its end, has nothing to do with the revisions that are known.
+func (p *presence) begin(ctx context.Context, r *reading) (jetstream.KeyWatcher, error) {
+	kv, err := p.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	status, err := kv.Status(ctx)
 	if err != nil {
-		return fmt.Errorf("bucket %s: %w", p.bucket, err)
+		return nil, fmt.Errorf("bucket %s: %w", p.bucket, err)
 	}
 	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
 	if !ok {
-		return fmt.Errorf("bucket %s: its state is a %T", p.bucket, status)
+		return nil, fmt.Errorf("bucket %s: its state is a %T", p.bucket, status)
 	}
 	info := bucket.StreamInfo()
-	forget := !info.Created.Equal(known.created) || info.State.LastSeq < known.last
-	*known = reading{info.Created, info.State.LastSeq}
+	forget := !info.Created.Equal(r.created) || info.State.LastSeq < r.last
+	r.created, r.last = info.Created, info.State.LastSeq
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.table.begin(forget)
 	p.pulse.limit = info.State.LastSeq
 	p.pulse.heard = time.Now()
 	p.pulse.complete = time.Time{}
-	return nil
+	p.mu.Unlock()
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read bucket %s: %w", p.bucket, err)
+	}
+	return w, nil
+}
+
+// open creates the bucket the first time, or opens it as it is configured. Later it need only be there, which takes fewer servers of a cluster to say.
+func (p *presence) open(ctx context.Context, r *reading) (jetstream.KeyValue, error) {
+	if !r.created.IsZero() {
+		kv, err := p.js.KeyValue(ctx, p.bucket)
+		if err == nil {
+			return kv, nil
+		}
+		if !errors.Is(err, jetstream.ErrBucketNotFound) {
+			return nil, fmt.Errorf("bucket %s: %w", p.bucket, err)
+		}
+	}
+	return openBucket(ctx, p.js, jetstream.KeyValueConfig{
+		Bucket: p.bucket, Description: "who is there", Replicas: p.cfg.replicas, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
+	})
 }
 
 // take takes in one entry, and returns its revision; nil is the mark that all there was has come.
