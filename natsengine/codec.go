@@ -15,6 +15,7 @@ const (
 	flagBinary = 1 << iota
 	flagExcept
 	flagKey
+	flagOnce
 )
 
 var errFormat = errors.New("not in a format that this version knows")
@@ -108,7 +109,7 @@ func decodeLive(data []byte) ([]roomcast.Entry, error) {
 }
 
 func encodeEntry(e *roomcast.Entry) []byte {
-	size := 16 + len(e.Data) + len(e.Key)
+	size := 16 + len(e.Data) + len(e.Key) + len(e.Once)
 	for _, s := range e.Except {
 		size += len(s) + 3
 	}
@@ -126,6 +127,10 @@ func encodeEntry(e *roomcast.Entry) []byte {
 	if e.Key != "" {
 		data[0] |= flagKey
 		data = appendString(data, e.Key)
+	}
+	if e.Once != "" {
+		data[0] |= flagOnce
+		data = appendString(data, e.Once)
 	}
 	return appendString(data, e.Data)
 }
@@ -153,6 +158,9 @@ func decodeEntries(body []byte, count uint64) ([]roomcast.Entry, error) {
 		}
 		if flags&flagKey != 0 {
 			e.Key = r.string()
+		}
+		if flags&flagOnce != 0 {
+			e.Once = r.string()
 		}
 		e.Data = r.bytes()
 	}
