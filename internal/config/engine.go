@@ -79,8 +79,8 @@ func (e *Engine) problems() []error {
 			found = append(found, invalid(f.flag, f.value, remedy))
 		}
 	}
-	if !named(e.NATSPrefix) {
-		found = append(found, invalid("nats-prefix", strconv.Quote(e.NATSPrefix), "write 1 to 32 letters and digits, - and _"))
+	if !named(e.NATSPrefix) || strings.ToLower(e.NATSPrefix) != e.NATSPrefix { // the names of streams are in capitals
+		found = append(found, invalid("nats-prefix", strconv.Quote(e.NATSPrefix), "write 1 to 32 small letters and digits, - and _"))
 	}
 	if e.Node != "" && !named(e.Node) {
 		found = append(found, invalid("node", strconv.Quote(e.Node), "write 1 to 32 letters and digits, - and _"))

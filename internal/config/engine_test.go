@@ -41,6 +41,7 @@ func TestEngineInvalid(t *testing.T) {
 		{"--nats=nats://a --cluster-peers=b:1,c:1", "--cluster-peers b:1,c:1:", "set that, or leave it out"},
 		{"--cluster-listen=a:1", "--cluster-listen a:1:", "--nats embedded"},
 		{"--nats-prefix=a.b", `--nats-prefix "a.b":`, "letters and digits"},
+		{"--nats-prefix=Ab", `--nats-prefix "Ab":`, "small letters"},
 		{"--node=a/b", `--node "a/b":`, "letters and digits"},
 		{"--nats-replicas=6", "--nats-replicas 6:", "1, 3 or 5"},
 		{"--nats=embedded --nats-replicas=3", "--nats-replicas 3:", "second copy"},
