@@ -34,7 +34,7 @@ func scrape(t *testing.T) string {
 		Version: "1.2.3", Endpoints: map[string]*roomcast.Server{"ws": srv, "rooms": roomcast.New(roomcast.Handler{}, roomcast.Options{})},
 		Refused: func() map[string]uint64 { return map[string]uint64{"token_expired": 7} }, Draining: func() bool { return false },
 		Engine: func() Engine {
-			return Engine{Up: true, Reconnects: 2, Published: 3, Conflicts: 4, Fetched: 5, Lag: 1500 * time.Microsecond,
+			return Engine{Up: true, Reconnects: 2, Stored: 3, Duplicates: 10, Conflicts: 4, Unsent: 11, Fetched: 5, Missed: 12, Lag: 1500 * time.Microsecond,
 				History: map[string]Stored{"chat-0dadd727": {Messages: 6, Bytes: 7}}, Members: 8, Changes: 9}
 		},
 	})
@@ -54,7 +54,10 @@ func TestMetrics(t *testing.T) {
 		`roomcast_draining 0`,
 		`roomcast_engine_up 1`,
 		`roomcast_engine_reconnects_total 2`,
-		`roomcast_engine_published_total 3`,
+		`roomcast_engine_stored_total 3`,
+		`roomcast_engine_duplicates_total 10`,
+		`roomcast_engine_unsent_total 11`,
+		`roomcast_engine_missed_total 12`,
 		`roomcast_engine_conflicts_total 4`,
 		`roomcast_engine_fetched_total 5`,
 		`roomcast_engine_lag_seconds 0.0015`,
