@@ -34,6 +34,8 @@ var components = []component{
 		"library users must not pay for the server, its flags or the cluster"},
 	{"roomcasttest", []string{"."}, nil, []string{"github.com/gobwas/ws"},
 		"users' tests import it: it costs them nothing that roomcast does not cost already"},
+	{"memengine", []string{".", "internal/ring"}, []string{"roomcasttest"}, nil,
+		"an engine implements roomcast's interface through its public API; its history is a data structure that could serve others"},
 	{"natsengine", []string{"."}, []string{"roomcasttest"}, []string{"github.com/nats-io"},
 		"an engine implements roomcast's interface through its public API, like anybody's engine"},
 	{"internal/pattern", nil, nil, nil,
