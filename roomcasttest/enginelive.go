@@ -69,74 +69,82 @@ func sent(t *testing.T, node roomcast.Engine, e roomcast.Entry, taps ...*tap) {
 }
 
 func (s *suite) testLive(t *testing.T) {
-	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
-
-	t.Run("goes to the other nodes, not to this one", func(t *testing.T) {
-		room := s.name("live/")
-		here, there, too, also := subscribe(t, a, room), subscribe(t, b, room), subscribe(t, b, room), subscribe(t, c, room)
-		open(t, a, there, too, also)
-		for i := range 20 {
-			sent(t, a, texts(fmt.Sprint(i))[0], there, too, also)
-		}
-		if got := here.got(); len(got) > 0 {
-			t.Errorf("node %q published, and was delivered %s itself", here.node, list(got))
-		}
-	})
-
-	t.Run("carries all of an entry", func(t *testing.T) {
-		room := s.name("live/")
-		there := subscribe(t, b, room)
-		open(t, a, there)
-		for _, e := range carried() {
-			sent(t, a, e, there)
-		}
-		sent(t, a, large("x"), there)
-	})
-
-	t.Run("keeps nothing of what it was given", func(t *testing.T) {
-		room := s.name("live/")
-		there := subscribe(t, b, room)
-		open(t, a, there)
-		for range 20 {
-			e := texts("as it was")[0]
-			publish(t, a, room, e)
-			copy(e.Data, "altered!!")
-		}
-		sent(t, a, texts("last")[0], there)
-		for _, e := range there.rest(t) {
-			if e.String() != "as it was" && e.String() != "last" {
-				t.Fatalf("delivered %q, which was altered after Publish had returned", e.String())
-			}
-		}
-	})
-
-	t.Run("is in the order of each publisher", s.testLiveOrder)
-
-	t.Run("ends when cancelled, alone", func(t *testing.T) {
-		room := s.name("live/")
-		p, q := subscribe(t, b, room), subscribe(t, b, room)
-		open(t, a, p, q)
-		sent(t, a, texts("first")[0], p, q)
-		p.cancel()
-		for i := range 5 {
-			sent(t, a, texts(fmt.Sprint(i))[0], q)
-		}
-		if got := p.rest(t); len(got) != 1 {
-			t.Errorf("a subscription that was cancelled after the first entry was delivered %s", list(got))
-		}
-	})
-
-	t.Run("has no history", func(t *testing.T) {
-		room := s.name("live/")
-		publish(t, a, room, numbered("", 5)...)
-		if got := history(t, a, room, roomcast.Position{}, 10); len(got) > 0 {
-			t.Errorf("a room that keeps no history has %s", list(got))
-		}
-	})
+	t.Run("goes to the other nodes, not to this one", s.liveToOthers)
+	t.Run("carries all of an entry", s.liveCarries)
+	t.Run("keeps nothing of what it was given", s.liveKeepsNothing)
+	t.Run("is in the order of each publisher", s.liveOrder)
+	t.Run("ends when cancelled, alone", s.liveCancelled)
+	t.Run("has no history", s.liveHasNoHistory)
 }
 
-// testLiveOrder has two nodes publish at once: a third is delivered what each publishes in that order, none twice.
-func (s *suite) testLiveOrder(t *testing.T) {
+func (s *suite) liveToOthers(t *testing.T) {
+	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
+	room := s.name("live/")
+	here, there, too, also := subscribe(t, a, room), subscribe(t, b, room), subscribe(t, b, room), subscribe(t, c, room)
+	open(t, a, there, too, also)
+	for i := range 20 {
+		sent(t, a, texts(fmt.Sprint(i))[0], there, too, also)
+	}
+	if got := here.got(); len(got) > 0 {
+		t.Errorf("node %q published, and was delivered %s itself", here.node, list(got))
+	}
+}
+
+func (s *suite) liveCarries(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("live/")
+	there := subscribe(t, b, room)
+	open(t, a, there)
+	for _, e := range carried() {
+		sent(t, a, e, there)
+	}
+	sent(t, a, large("x"), there)
+}
+
+func (s *suite) liveKeepsNothing(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("live/")
+	there := subscribe(t, b, room)
+	open(t, a, there)
+	for range 20 {
+		e := texts("as it was")[0]
+		publish(t, a, room, e)
+		copy(e.Data, "altered!!")
+	}
+	sent(t, a, texts("last")[0], there)
+	for _, e := range there.rest(t) {
+		if e.String() != "as it was" && e.String() != "last" {
+			t.Fatalf("delivered %q, which was altered after Publish had returned", e.String())
+		}
+	}
+}
+
+func (s *suite) liveCancelled(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("live/")
+	p, q := subscribe(t, b, room), subscribe(t, b, room)
+	open(t, a, p, q)
+	sent(t, a, texts("first")[0], p, q)
+	p.cancel()
+	for i := range 5 {
+		sent(t, a, texts(fmt.Sprint(i))[0], q)
+	}
+	if got := p.rest(t); len(got) != 1 {
+		t.Errorf("a subscription that was cancelled after the first entry was delivered %s", list(got))
+	}
+}
+
+func (s *suite) liveHasNoHistory(t *testing.T) {
+	a := s.nodes[0]
+	room := s.name("live/")
+	publish(t, a, room, numbered("", 5)...)
+	if got := history(t, a, room, roomcast.Position{}, 10); len(got) > 0 {
+		t.Errorf("a room that keeps no history has %s", list(got))
+	}
+}
+
+// liveOrder has two nodes publish at once: a third is delivered what each publishes in that order, none twice.
+func (s *suite) liveOrder(t *testing.T) {
 	const publishes = 200 // of three entries each
 	room := s.name("live/")
 	p := subscribe(t, s.nodes[2], room)

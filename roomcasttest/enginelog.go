@@ -14,78 +14,90 @@ import (
 )
 
 func (s *suite) testPublish(t *testing.T) {
+	t.Run("sets the positions, from 1 and without a gap", s.publishSetsPositions)
+	t.Run("has delivered to this node when it returns", s.publishHasDelivered)
+	t.Run("has one order on all nodes", s.publishOneOrder)
+	t.Run("carries all of an entry", s.publishCarries)
+	t.Run("keeps nothing of what it was given", s.publishKeepsNothing)
+	t.Run("takes large entries", s.publishLarge)
+	t.Run("of nothing does nothing", s.publishNothing)
+	t.Run("heeds its context", s.publishHeedsContext)
+}
+
+func (s *suite) publishSetsPositions(t *testing.T) {
 	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
+	room := s.name("log/")
+	var all []roomcast.Entry
+	for _, node := range []roomcast.Engine{a, b, c, a} {
+		all = append(all, publish(t, node, room, numbered(node.Node()+"/", 3)...)...)
+	}
+	follows(t, roomcast.Position{Epoch: all[0].Position.Epoch}, all)
+}
 
-	t.Run("sets the positions, from 1 and without a gap", func(t *testing.T) {
-		room := s.name("log/")
-		var all []roomcast.Entry
-		for _, node := range []roomcast.Engine{a, b, c, a} {
-			all = append(all, publish(t, node, room, numbered(node.Node()+"/", 3)...)...)
-		}
-		follows(t, roomcast.Position{Epoch: all[0].Position.Epoch}, all)
-	})
+func (s *suite) publishHasDelivered(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	here := subscribe(t, a, room)
+	want := publish(t, a, room, numbered("first/", 3)...)
+	same(t, "delivered when Publish had returned", here.exactly(t, 3), want)
+	want = append(want, publish(t, b, room, numbered("elsewhere/", 20)...)...)
+	want = append(want, publish(t, a, room, numbered("second/", 2)...)...)
+	same(t, "delivered when Publish had returned, what another node had published just before included", here.exactly(t, 25), want)
+}
 
-	t.Run("has delivered to this node when it returns", func(t *testing.T) {
-		room := s.name("log/")
-		here := subscribe(t, a, room)
-		want := publish(t, a, room, numbered("first/", 3)...)
-		same(t, "delivered when Publish had returned", here.exactly(t, 3), want)
-		want = append(want, publish(t, b, room, numbered("elsewhere/", 20)...)...)
-		want = append(want, publish(t, a, room, numbered("second/", 2)...)...)
-		same(t, "delivered when Publish had returned, what another node had published just before included", here.exactly(t, 25), want)
-	})
+func (s *suite) publishCarries(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	taps := []*tap{subscribe(t, a, room), subscribe(t, b, room)}
+	want := publish(t, a, room, carried()...)
+	for _, p := range taps {
+		same(t, "delivered on node "+p.node, p.wait(t, len(want)), want)
+	}
+	for _, node := range s.nodes {
+		eventuallyHistory(t, node, room, roomcast.Position{}, 100, want)
+	}
+}
 
-	t.Run("has one order on all nodes", s.testOneOrder)
+func (s *suite) publishKeepsNothing(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	here, there := subscribe(t, a, room), subscribe(t, b, room)
+	entry := roomcast.Entry{Message: roomcast.Text("as it was"), Except: []string{"somebody"}}
+	want := publish(t, a, room, entry)[0]
+	want.Data, want.Except = []byte("as it was"), []string{"somebody"}
+	copy(entry.Data, "altered!!")
+	entry.Except[0] = "altered"
+	same(t, "delivered here", here.wait(t, 1), []roomcast.Entry{want})
+	same(t, "delivered on another node", there.wait(t, 1), []roomcast.Entry{want})
+	same(t, "in the history", history(t, a, room, roomcast.Position{}, 1), []roomcast.Entry{want})
+}
 
-	t.Run("carries all of an entry", func(t *testing.T) {
-		room := s.name("log/")
-		taps := []*tap{subscribe(t, a, room), subscribe(t, b, room)}
-		want := publish(t, a, room, carried()...)
-		for _, p := range taps {
-			same(t, "delivered on node "+p.node, p.wait(t, len(want)), want)
-		}
-		for _, node := range s.nodes {
-			eventuallyHistory(t, node, room, roomcast.Position{}, 100, want)
-		}
-	})
+func (s *suite) publishLarge(t *testing.T) {
+	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
+	room := s.name("log/")
+	here, there := subscribe(t, a, room), subscribe(t, b, room)
+	want := publish(t, a, room, large("x"), large("y"), large("z"))
+	same(t, "delivered here", here.exactly(t, 3), want)
+	same(t, "delivered on another node", there.wait(t, 3), want)
+	eventuallyHistory(t, c, room, roomcast.Position{}, 3, want)
+}
 
-	t.Run("keeps nothing of what it was given", func(t *testing.T) {
-		room := s.name("log/")
-		here, there := subscribe(t, a, room), subscribe(t, b, room)
-		entry := roomcast.Entry{Message: roomcast.Text("as it was"), Except: []string{"somebody"}}
-		want := publish(t, a, room, entry)[0]
-		want.Data, want.Except = []byte("as it was"), []string{"somebody"}
-		copy(entry.Data, "altered!!")
-		entry.Except[0] = "altered"
-		same(t, "delivered here", here.wait(t, 1), []roomcast.Entry{want})
-		same(t, "delivered on another node", there.wait(t, 1), []roomcast.Entry{want})
-		same(t, "in the history", history(t, a, room, roomcast.Position{}, 1), []roomcast.Entry{want})
-	})
+func (s *suite) publishNothing(t *testing.T) {
+	a := s.nodes[0]
+	room := s.name("log/")
+	publish(t, a, room)
+	first := publish(t, a, room, texts("first")...)
+	follows(t, roomcast.Position{Epoch: first[0].Position.Epoch}, first)
+}
 
-	t.Run("takes large entries", func(t *testing.T) {
-		room := s.name("log/")
-		here, there := subscribe(t, a, room), subscribe(t, b, room)
-		want := publish(t, a, room, large("x"), large("y"), large("z"))
-		same(t, "delivered here", here.exactly(t, 3), want)
-		same(t, "delivered on another node", there.wait(t, 3), want)
-		eventuallyHistory(t, c, room, roomcast.Position{}, 3, want)
-	})
-
-	t.Run("of nothing does nothing", func(t *testing.T) {
-		room := s.name("log/")
-		publish(t, a, room)
-		first := publish(t, a, room, texts("first")...)
-		follows(t, roomcast.Position{Epoch: first[0].Position.Epoch}, first)
-	})
-
-	t.Run("heeds its context", func(t *testing.T) {
-		room := s.name("log/")
-		over, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := a.Publish(over, room, texts("late")); !errors.Is(err, context.Canceled) {
-			t.Errorf("Publish with a context that is over returned %v, want context.Canceled", err)
-		}
-	})
+func (s *suite) publishHeedsContext(t *testing.T) {
+	a := s.nodes[0]
+	room := s.name("log/")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Publish(over, room, texts("late")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Publish with a context that is over returned %v, want context.Canceled", err)
+	}
 }
 
 // carried is entries in which everything is set that an engine has to carry, and one with nothing.
@@ -97,7 +109,7 @@ func carried() []roomcast.Entry {
 		{Message: roomcast.Message{Binary: true}},
 		{Message: roomcast.Text("except one"), Except: []string{"session-1"}},
 		{Message: roomcast.Text("except three"), Except: []string{"session-1", "Zwei", "x_3"}, Key: "cursor of Zoë: 1, 2"},
-		{Message: roomcast.Text("once"), Once: "a key: with blanks, ünïcödé and " + strings.Repeat("x", 220)},
+		{Message: roomcast.Text("once"), Once: "a key: with blanks, ünïcödé and " + strings.Repeat("x", 219)},
 		{Message: roomcast.Binary([]byte("all")), Except: []string{"s"}, Key: "k", Once: "o"},
 	}
 }
@@ -111,8 +123,8 @@ func large(text string) roomcast.Entry {
 	return roomcast.Entry{Message: roomcast.Text(string(data))}
 }
 
-// testOneOrder has all nodes publish to one room at once, twice each.
-func (s *suite) testOneOrder(t *testing.T) {
+// publishOneOrder has all nodes publish to one room at once, twice each.
+func (s *suite) publishOneOrder(t *testing.T) {
 	const writers, publishes = 2, 40 // of 1 to 4 entries
 	room := s.name("log/")
 	var taps []*tap
@@ -161,87 +173,95 @@ func byOffset(a, b roomcast.Entry) int {
 }
 
 func (s *suite) testSubscribe(t *testing.T) {
-	a, b := s.nodes[0], s.nodes[1]
-
-	t.Run("says where it begins", func(t *testing.T) {
-		room := s.name("log/")
-		want := publish(t, a, room, numbered("before/", 5)...)
-		p := subscribe(t, a, room)
-		if p.at != want[4].Position {
-			t.Fatalf("Subscribe after five entries is at %s, want %s, that of the last", place(p.at), place(want[4].Position))
-		}
-		want = publish(t, a, room, numbered("after/", 2)...)
-		same(t, "delivered", p.exactly(t, 2), want)
-	})
-
-	t.Run("says where it begins in a room without entries", func(t *testing.T) {
-		room := s.name("log/")
-		p, q := subscribe(t, a, room), subscribe(t, b, room)
-		first := publish(t, b, room, texts("first")...)[0].Position
-		for _, p := range []*tap{p, q} {
-			if p.at.Epoch != first.Epoch || p.at.Offset != 0 {
-				t.Errorf("Subscribe on node %q is at %s, and the first entry at %s: who comes back from there could not be told what he missed", p.node, place(p.at), place(first))
-			}
-		}
-	})
-
-	t.Run("begins without a gap while others publish", s.testSubscribeAmid)
-
-	t.Run("ends when cancelled, alone", func(t *testing.T) {
-		room := s.name("log/")
-		p, q, r := subscribe(t, a, room), subscribe(t, a, room), subscribe(t, b, room)
-		publish(t, a, room, texts("first")...)
-		r.wait(t, 1)
-		p.cancel()
-		r.cancel()
-		p.cancel() // a second time
-		last := publish(t, a, room, texts("second", "third")...)[1].Position
-		q.exactly(t, 3)
-		p.exactly(t, 1)
-		again := subscribe(t, b, room)
-		if again.at != last {
-			// What the node has not heard of yet is delivered.
-			eventually(t, func() string {
-				if got := again.got(); len(got) == 0 || got[len(got)-1].Position != last {
-					return fmt.Sprintf("subscribed again, at %s, it has been delivered %s, want all up to %s", place(again.at), list(got), place(last))
-				}
-				return ""
-			})
-		}
-		r.exactly(t, 1)
-	})
-
-	t.Run("heeds its context", func(t *testing.T) {
-		room := s.name("log/")
-		over, cancel := context.WithCancel(t.Context())
-		cancel()
-		p := &tap{node: a.Node(), room: room}
-		if _, _, err := a.Subscribe(over, room, p.deliver); !errors.Is(err, context.Canceled) {
-			t.Fatalf("Subscribe with a context that is over returned %v, want context.Canceled", err)
-		}
-		publish(t, a, room, texts("first")...)
-		if got := p.got(); len(got) > 0 {
-			t.Errorf("Subscribe failed, and was delivered %s", list(got))
-		}
-	})
-
-	t.Run("outlives its context", func(t *testing.T) {
-		room := s.name("log/")
-		ctx, over := context.WithCancel(t.Context())
-		p := &tap{node: a.Node(), room: room}
-		_, cancel, err := a.Subscribe(ctx, room, p.deliver)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cancel()
-		over()
-		want := publish(t, b, room, texts("first")...)
-		same(t, "delivered after the context of Subscribe was over", p.wait(t, 1), want)
-	})
+	t.Run("says where it begins", s.subscribeAt)
+	t.Run("says where it begins in a room without entries", s.subscribeAtEmpty)
+	t.Run("begins without a gap while others publish", s.subscribeAmid)
+	t.Run("ends when cancelled, alone", s.subscribeCancelled)
+	t.Run("heeds its context", s.subscribeHeedsContext)
+	t.Run("outlives its context", s.subscribeOutlivesContext)
 }
 
-// testSubscribeAmid subscribes again and again, on all nodes, while somebody publishes.
-func (s *suite) testSubscribeAmid(t *testing.T) {
+func (s *suite) subscribeAt(t *testing.T) {
+	a := s.nodes[0]
+	room := s.name("log/")
+	want := publish(t, a, room, numbered("before/", 5)...)
+	p := subscribe(t, a, room)
+	if p.at != want[4].Position {
+		t.Fatalf("Subscribe after five entries is at %s, want %s, that of the last", place(p.at), place(want[4].Position))
+	}
+	want = publish(t, a, room, numbered("after/", 2)...)
+	same(t, "delivered", p.exactly(t, 2), want)
+}
+
+func (s *suite) subscribeAtEmpty(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	p, q := subscribe(t, a, room), subscribe(t, b, room)
+	first := publish(t, b, room, texts("first")...)[0].Position
+	for _, p := range []*tap{p, q} {
+		if p.at.Epoch != first.Epoch || p.at.Offset != 0 {
+			t.Errorf("Subscribe on node %q is at %s, and the first entry at %s: who comes back from there could not be told what he missed", p.node, place(p.at), place(first))
+		}
+	}
+}
+
+func (s *suite) subscribeCancelled(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	p, q, r := subscribe(t, a, room), subscribe(t, a, room), subscribe(t, b, room)
+	publish(t, a, room, texts("first")...)
+	r.wait(t, 1)
+	p.cancel()
+	r.cancel()
+	p.cancel() // a second time
+	last := publish(t, a, room, texts("second", "third")...)[1].Position
+	q.exactly(t, 3)
+	p.exactly(t, 1)
+	again := subscribe(t, b, room)
+	if again.at != last {
+		// What the node has not heard of yet is delivered.
+		eventually(t, func() string {
+			if got := again.got(); len(got) == 0 || got[len(got)-1].Position != last {
+				return fmt.Sprintf("subscribed again, at %s, it has been delivered %s, want all up to %s", place(again.at), list(got), place(last))
+			}
+			return ""
+		})
+	}
+	r.exactly(t, 1)
+}
+
+func (s *suite) subscribeHeedsContext(t *testing.T) {
+	a := s.nodes[0]
+	room := s.name("log/")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &tap{node: a.Node(), room: room}
+	if _, _, err := a.Subscribe(over, room, p.deliver); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Subscribe with a context that is over returned %v, want context.Canceled", err)
+	}
+	publish(t, a, room, texts("first")...)
+	if got := p.got(); len(got) > 0 {
+		t.Errorf("Subscribe failed, and was delivered %s", list(got))
+	}
+}
+
+func (s *suite) subscribeOutlivesContext(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	ctx, over := context.WithCancel(t.Context())
+	p := &tap{node: a.Node(), room: room}
+	_, cancel, err := a.Subscribe(ctx, room, p.deliver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cancel()
+	over()
+	want := publish(t, b, room, texts("first")...)
+	same(t, "delivered after the context of Subscribe was over", p.wait(t, 1), want)
+}
+
+// subscribeAmid subscribes again and again, on all nodes, while somebody publishes.
+func (s *suite) subscribeAmid(t *testing.T) {
 	room := s.name("log/")
 	const entries = 200
 	done := make(chan []roomcast.Entry, 1)

@@ -105,90 +105,98 @@ func leave(node roomcast.Engine, id string) roomcast.Member {
 }
 
 func (s *suite) testPresence(t *testing.T) {
-	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
-
-	t.Run("Watch begins with all there are, and goes on with every change", func(t *testing.T) {
-		one := present(a, s.name("m-"), "one")
-		two := present(b, s.name("m-"), "two")
-		early := watch(t, a)
-		see(t, one, early)
-		see(t, two, early)
-		tables := []*table{early, watch(t, a), watch(t, b), watch(t, c)}
-		see(t, one, tables...)
-		see(t, two, tables...)
-		three := present(c, s.name("m-"), "three")
-		see(t, three, tables...)
-		see(t, present(a, one.ID, "one has changed"), tables...)
-		see(t, leave(b, two.ID), tables...)
-		see(t, leave(a, one.ID), tables...)
-		see(t, leave(c, three.ID), tables...)
-		see(t, present(b, two.ID, "two again"), tables...)
-		see(t, leave(b, two.ID), tables...)
-	})
-
-	t.Run("changes of a member come in their order", func(t *testing.T) {
-		const changes = 100
-		tables := []*table{watch(t, a), watch(t, b)}
-		id := s.name("m-")
-		for i := range changes {
-			present(a, id, fmt.Sprintf("%03d", i))
-		}
-		see(t, present(a, id, "the last"), tables...)
-		see(t, leave(a, id), tables...)
-		for _, w := range tables {
-			if infos := w.story(id); !slices.IsSorted(infos[:len(infos)-1]) { // "gone" comes behind "the last"
-				t.Errorf("node %q saw the Info of a member in the order %q", w.node, infos)
-			}
-		}
-	})
-
-	t.Run("a member that another node presents is that node's", s.testTakeover)
-
-	t.Run("takes members of any kind", func(t *testing.T) {
-		w := watch(t, b)
-		for _, id := range []string{s.name("m_-"), s.run + strings.Repeat("Z", 64-len(s.run)), s.run[:1]} {
-			see(t, present(a, id, ""), w)
-			see(t, present(a, id, "\x00\xff binary"), w)
-			see(t, present(a, id, large("x").String()), w)
-			see(t, leave(a, id), w)
-		}
-	})
-
-	t.Run("takes many members", func(t *testing.T) {
-		const members = 1000
-		w := watch(t, b)
-		prefix := s.name("m-")
-		id := func(i int) string { return fmt.Sprintf("%s-%d", prefix, i) }
-		for i := range members {
-			present(a, id(i), id(i))
-		}
-		late := watch(t, c)
-		for i := range members {
-			see(t, roomcast.Member{ID: id(i), Node: a.Node(), Info: []byte(id(i))}, w, late)
-		}
-		for i := range members {
-			leave(a, id(i))
-		}
-		for i := range members {
-			see(t, roomcast.Member{ID: id(i), Gone: true}, w, late)
-		}
-	})
-
-	t.Run("Watch ends when cancelled, alone", func(t *testing.T) {
-		w, other := watch(t, a), watch(t, a)
-		id := s.name("m-")
-		see(t, present(a, id, "before"), w, other)
-		w.cancel()
-		see(t, present(a, id, "after"), other)
-		see(t, leave(a, id), other)
-		if wrong := w.wrong(roomcast.Member{ID: id, Node: a.Node(), Info: []byte("before")}); wrong != "" {
-			t.Errorf("a watcher that was cancelled is told of changes: %s", wrong)
-		}
-	})
+	t.Run("Watch begins with all there are, and goes on with every change", s.watchAll)
+	t.Run("changes of a member come in their order", s.watchOrder)
+	t.Run("a member that another node presents is that node's", s.presentTakeover)
+	t.Run("takes members of any kind", s.presentAnyKind)
+	t.Run("takes many members", s.presentMany)
+	t.Run("Watch ends when cancelled, alone", s.watchCancelled)
 }
 
-// testTakeover moves a member from node to node.
-func (s *suite) testTakeover(t *testing.T) {
+func (s *suite) watchAll(t *testing.T) {
+	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
+	one := present(a, s.name("m-"), "one")
+	two := present(b, s.name("m-"), "two")
+	early := watch(t, a)
+	see(t, one, early)
+	see(t, two, early)
+	tables := []*table{early, watch(t, a), watch(t, b), watch(t, c)}
+	see(t, one, tables...)
+	see(t, two, tables...)
+	three := present(c, s.name("m-"), "three")
+	see(t, three, tables...)
+	see(t, present(a, one.ID, "one has changed"), tables...)
+	see(t, leave(b, two.ID), tables...)
+	see(t, leave(a, one.ID), tables...)
+	see(t, leave(c, three.ID), tables...)
+	see(t, present(b, two.ID, "two again"), tables...)
+	see(t, leave(b, two.ID), tables...)
+}
+
+func (s *suite) watchOrder(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	const changes = 100
+	tables := []*table{watch(t, a), watch(t, b)}
+	id := s.name("m-")
+	for i := range changes {
+		present(a, id, fmt.Sprintf("%03d", i))
+	}
+	see(t, present(a, id, "the last"), tables...)
+	see(t, leave(a, id), tables...)
+	for _, w := range tables {
+		if infos := w.story(id); !slices.IsSorted(infos[:len(infos)-1]) { // "gone" comes behind "the last"
+			t.Errorf("node %q saw the Info of a member in the order %q", w.node, infos)
+		}
+	}
+}
+
+func (s *suite) presentAnyKind(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	w := watch(t, b)
+	for _, id := range []string{s.name("m_-"), s.run + strings.Repeat("Z", 64-len(s.run)), s.run[:1]} {
+		see(t, present(a, id, ""), w)
+		see(t, present(a, id, "\x00\xff binary"), w)
+		see(t, present(a, id, large("x").String()), w)
+		see(t, leave(a, id), w)
+	}
+}
+
+func (s *suite) presentMany(t *testing.T) {
+	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
+	const members = 1000
+	w := watch(t, b)
+	prefix := s.name("m-")
+	id := func(i int) string { return fmt.Sprintf("%s-%d", prefix, i) }
+	for i := range members {
+		present(a, id(i), id(i))
+	}
+	late := watch(t, c)
+	for i := range members {
+		see(t, roomcast.Member{ID: id(i), Node: a.Node(), Info: []byte(id(i))}, w, late)
+	}
+	for i := range members {
+		leave(a, id(i))
+	}
+	for i := range members {
+		see(t, roomcast.Member{ID: id(i), Gone: true}, w, late)
+	}
+}
+
+func (s *suite) watchCancelled(t *testing.T) {
+	a := s.nodes[0]
+	w, other := watch(t, a), watch(t, a)
+	id := s.name("m-")
+	see(t, present(a, id, "before"), w, other)
+	w.cancel()
+	see(t, present(a, id, "after"), other)
+	see(t, leave(a, id), other)
+	if wrong := w.wrong(roomcast.Member{ID: id, Node: a.Node(), Info: []byte("before")}); wrong != "" {
+		t.Errorf("a watcher that was cancelled is told of changes: %s", wrong)
+	}
+}
+
+// presentTakeover moves a member from node to node.
+func (s *suite) presentTakeover(t *testing.T) {
 	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
 	tables := []*table{watch(t, a), watch(t, b), watch(t, c)}
 	id := s.name("m-")
