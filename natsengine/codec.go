@@ -15,6 +15,7 @@ const (
 	flagBinary = 1 << iota
 	flagExcept
 	flagKey
+	flagOnce
 )
 
 var errFormat = errors.New("not in a format that this version knows")
@@ -35,17 +36,17 @@ func (b *batch) last() roomcast.Position {
 	return roomcast.Position{Epoch: b.epoch, Offset: b.first + b.count - 1}
 }
 
-// head is a place in the log of a room: the last entry of a batch, and the sequence of that batch in the stream. The zero head is that of a
+// place is one in the log of a room: the last entry of a batch, and the sequence of that batch in the stream. The zero place is that of a
 // room of which nothing is stored.
-type head struct {
+type place struct {
 	roomcast.Position
 	seq uint64
 }
 
-func (b *batch) head() head { return head{b.last(), b.seq} }
+func (b *batch) head() place { return place{b.last(), b.seq} }
 
 // follows reports whether nothing is missing between h and b.
-func (b *batch) follows(h head) bool {
+func (b *batch) follows(h place) bool {
 	if b.epoch != h.Epoch {
 		return b.first == 1 // an epoch begins when nothing is left of the one before it
 	}
@@ -63,7 +64,7 @@ func (b *batch) encode() []byte {
 }
 
 func decodeBatch(data []byte, seq uint64) (*batch, error) {
-	r := reading{rest: data}
+	r := scanner{rest: data}
 	if r.byte() != format {
 		return nil, errFormat
 	}
@@ -99,7 +100,7 @@ func encodeLive(bodies [][]byte) []byte {
 }
 
 func decodeLive(data []byte) ([]roomcast.Entry, error) {
-	r := reading{rest: data}
+	r := scanner{rest: data}
 	if r.byte() != format {
 		return nil, errFormat
 	}
@@ -108,7 +109,7 @@ func decodeLive(data []byte) ([]roomcast.Entry, error) {
 }
 
 func encodeEntry(e *roomcast.Entry) []byte {
-	size := 16 + len(e.Data) + len(e.Key)
+	size := 16 + len(e.Data) + len(e.Key) + len(e.Once)
 	for _, s := range e.Except {
 		size += len(s) + 3
 	}
@@ -127,12 +128,16 @@ func encodeEntry(e *roomcast.Entry) []byte {
 		data[0] |= flagKey
 		data = appendString(data, e.Key)
 	}
+	if e.Once != "" {
+		data[0] |= flagOnce
+		data = appendString(data, e.Once)
+	}
 	return appendString(data, e.Data)
 }
 
 // decodeEntries reads what encodeEntry has written, count times. The data of the entries is that of body.
 func decodeEntries(body []byte, count uint64) ([]roomcast.Entry, error) {
-	r := reading{rest: body}
+	r := scanner{rest: body}
 	if count > uint64(len(body)) { // an entry has two bytes or more
 		return nil, errFormat
 	}
@@ -154,6 +159,9 @@ func decodeEntries(body []byte, count uint64) ([]roomcast.Entry, error) {
 		if flags&flagKey != 0 {
 			e.Key = r.string()
 		}
+		if flags&flagOnce != 0 {
+			e.Once = r.string()
+		}
 		e.Data = r.bytes()
 	}
 	if r.bad {
@@ -166,13 +174,13 @@ func appendString[T string | []byte](data []byte, s T) []byte {
 	return append(binary.AppendUvarint(data, uint64(len(s))), s...)
 }
 
-// reading takes things from the front of rest; bad is set, for good, once something was not there.
-type reading struct {
+// scanner takes things from the front of rest; bad is set, for good, once something was not there.
+type scanner struct {
 	rest []byte
 	bad  bool
 }
 
-func (r *reading) byte() byte {
+func (r *scanner) byte() byte {
 	if len(r.rest) == 0 {
 		r.bad = true
 		return 0
@@ -182,7 +190,7 @@ func (r *reading) byte() byte {
 	return b
 }
 
-func (r *reading) uvarint() uint64 {
+func (r *scanner) uvarint() uint64 {
 	v, n := binary.Uvarint(r.rest)
 	if n <= 0 {
 		r.bad = true
@@ -193,7 +201,7 @@ func (r *reading) uvarint() uint64 {
 	return v
 }
 
-func (r *reading) bytes() []byte {
+func (r *scanner) bytes() []byte {
 	n := r.uvarint()
 	if n > uint64(len(r.rest)) {
 		r.bad = true
@@ -205,4 +213,4 @@ func (r *reading) bytes() []byte {
 	return b
 }
 
-func (r *reading) string() string { return string(r.bytes()) }
+func (r *scanner) string() string { return string(r.bytes()) }

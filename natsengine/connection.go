@@ -61,9 +61,12 @@ func (e *Engine) connect() error {
 	if e.o.TLSCert != "" {
 		options = append(options, nats.ClientCert(e.o.TLSCert, e.o.TLSKey))
 	}
+	if e.o.Server != nil {
+		options = append(options, e.o.Server.inProcess())
+	}
 	nc, err := nats.Connect(e.o.URL, options...)
 	if err != nil {
-		return fmt.Errorf("natsengine: connect to %s: %w", e.o.URL, err)
+		return fmt.Errorf("natsengine: connect to NATS: %w", err) // not with the URL, which may have a password
 	}
 	e.nc = nc
 	defer close(e.made)
@@ -90,6 +93,8 @@ func (e *Engine) isConnected() bool { return e.nc.IsConnected() }
 func (e *Engine) connected(what string) {
 	e.o.Logger.Info(what, "node", e.o.Node)
 	e.calls.connected()
+	e.presence.start(e.js)
+	e.presence.reconnected()
 	e.suspectTails()
 	e.lookAgain()
 }
@@ -99,6 +104,7 @@ func (e *Engine) disconnected(err error) {
 		e.o.Logger.Warn("The connection to NATS is lost; trying again", "error", err)
 	}
 	e.calls.disconnected()
+	e.presence.disconnected()
 }
 
 func (e *Engine) asyncError(err error) {

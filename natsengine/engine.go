@@ -27,6 +27,8 @@ type Engine struct {
 	calls *calls
 	live  live
 
+	presence *presence
+
 	ctx   context.Context // ends with the engine
 	stop  context.CancelFunc
 	tasks struct {
@@ -52,13 +54,14 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{o: o, kick: make(chan struct{}, 1), rooms: map[string]*room{},
 		made: make(chan struct{}), gone: make(chan struct{}), notReady: errAway, tails: rhythm{tailEvery, tailTick}}
 	e.live = live{e: e, rooms: map[string]*liveRoom{}, out: outbox{wake: make(chan struct{}, 1)}}
+	e.presence = newPresence(presenceConfig{node: o.Node, prefix: o.Prefix, replicas: o.Replicas, lease: o.Lease, linger: o.Linger,
+		timeout: o.Timeout, logger: o.Logger})
 	for _, h := range o.History {
 		e.kinds = append(e.kinds, newKind(h, o))
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	if err := e.connect(); err != nil {
-		e.stop()
-		e.hangUp()
+		e.Close()
 		return nil, err
 	}
 	e.start()
@@ -84,8 +87,9 @@ func (e *Engine) run(task func()) {
 	}
 }
 
-// Close leaves the cluster. It returns when all has ended that the engine had begun.
+// Close leaves the cluster: whom this node has presented is gone. It returns when all has ended that the engine had begun.
 func (e *Engine) Close() {
+	e.presence.close()
 	e.tasks.Lock()
 	e.stop()
 	e.tasks.Unlock()
@@ -102,11 +106,33 @@ func (e *Engine) Ready() error {
 		return fmt.Errorf("natsengine: %w", orElse(e.nc.LastError(), errAway))
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.notReady != nil {
-		return fmt.Errorf("natsengine: %w", e.notReady)
+	err := e.notReady
+	e.mu.Unlock()
+	if err == nil {
+		err = e.presence.ready()
+	}
+	if err != nil {
+		return fmt.Errorf("natsengine: %w", err)
 	}
 	return nil
+}
+
+// Present says that somebody is there, on this node: see roomcast.Engine.
+func (e *Engine) Present(m roomcast.Member) { e.presence.present(m) }
+
+// Watch has changed called with all who are there: see roomcast.Engine.
+func (e *Engine) Watch(changed func(members []roomcast.Member)) (cancel func()) {
+	return e.presence.watch(changed)
+}
+
+// Secret returns 32 bytes that all nodes with the same prefix share, and nobody else who cannot read from NATS. The first who asks makes them.
+func (e *Engine) Secret(ctx context.Context) ([]byte, error) {
+	if !e.isConnected() {
+		return nil, fmt.Errorf("natsengine: the shared secret: %w: %w", roomcast.ErrUnavailable, errAway)
+	}
+	ctx, cancel := e.limited(ctx)
+	defer cancel()
+	return secret(ctx, e.js, e.o.Prefix, e.o.Replicas)
 }
 
 // Publish hands entries to all who are subscribed to the room: see roomcast.Engine.

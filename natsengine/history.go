@@ -97,9 +97,12 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 	var entries []roomcast.Entry
 	for try := 0; len(entries) < limit && seq <= what.last.seq; {
 		found, err := e.following(ctx, what.kind, what.room, seq, fetchMessages)
-		if len(found) == 0 { // it failed, or the server is behind
+		if len(found) == 0 { // it failed, or the server is behind, or the rest has been forgotten meanwhile
 			if try++; !e.pause(ctx, try) {
 				return nil, orElse(err, context.Cause(ctx))
+			}
+			if last, err := e.last(ctx, what.kind, what.room); err == nil && (last == nil || last.epoch != end.Epoch) {
+				break
 			}
 			continue
 		}

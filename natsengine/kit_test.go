@@ -2,7 +2,6 @@ package natsengine
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/roomcast/roomcast"
 )
-
-// patience is how long a test waits for what has to happen.
-const patience = 20 * time.Second
 
 // broker is a NATS server in this process that can be stopped and started again with the same address and data.
 type broker struct {
@@ -59,7 +55,7 @@ func everything() roomcast.Retention {
 // node returns an engine that is ready.
 func (b *broker) node(set ...func(*Options)) *Engine {
 	b.t.Helper()
-	o := Options{URL: b.srv.ClientURL(), History: []roomcast.Retention{everything()}, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil))}
+	o := Options{URL: b.srv.ClientURL(), History: []roomcast.Retention{everything()}, Logger: testLogger(b.t)}
 	for _, f := range set {
 		f(&o)
 	}
@@ -70,20 +66,6 @@ func (b *broker) node(set ...func(*Options)) *Engine {
 	b.t.Cleanup(e.Close)
 	eventually(b.t, "the engine is ready", func() bool { return e.Ready() == nil })
 	return e
-}
-
-// eventually polls something that has no event to wait for.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	for tick := time.NewTicker(5 * time.Millisecond); !is(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			tick.Stop()
-			t.Fatalf("in vain after %v: %s", patience, what)
-		}
-	}
 }
 
 // texts are entries of text messages.

@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -13,6 +14,9 @@ import (
 type Options struct {
 	// URL is the addresses of NATS servers, separated by commas.
 	URL string
+
+	// Server is the NATS server in this process, instead of a URL. It is closed after the engine.
+	Server *Server
 
 	// Credentials is a .creds file, with which the node says who it is. "" is none.
 	Credentials string
@@ -49,8 +53,8 @@ type Options struct {
 
 // withDefaults returns o with everything filled in, or what makes no sense in it.
 func (o Options) withDefaults() (Options, error) {
-	if o.URL == "" {
-		return o, fmt.Errorf("natsengine: no NATS server: set Options.URL")
+	if (o.URL == "") == (o.Server == nil) {
+		return o, errors.New("natsengine: which NATS server? Set either Options.URL or Options.Server")
 	}
 	if o.Prefix == "" {
 		o.Prefix = "roomcast"

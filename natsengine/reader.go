@@ -33,7 +33,7 @@ type reader struct {
 	// Guarded by room.mu.
 	subs      []*subscription // replaced, never changed: queue refers to it
 	isOpen    bool
-	tail      head     // up to here, everything is delivered or in queue
+	tail      place    // up to here, everything is delivered or in queue
 	early     []*batch // came before what is missing, by sequence
 	wanted    uint64   // is known to be stored: what is missing up to here is read
 	fetching  bool
@@ -110,7 +110,7 @@ func (rd *reader) open() {
 	}
 }
 
-func (rd *reader) findTail(ctx context.Context) (head, error) {
+func (rd *reader) findTail(ctx context.Context) (place, error) {
 	r := rd.room
 	for try := 0; ; try++ {
 		b, err := r.e.last(ctx, r.kind, r.name)
@@ -118,13 +118,13 @@ func (rd *reader) findTail(ctx context.Context) (head, error) {
 			return b.head(), nil
 		}
 		if err == nil {
-			var h head
+			var h place
 			if h, err = r.begin(ctx); err == nil {
 				return h, nil
 			}
 		}
 		if !r.e.pause(ctx, try) {
-			return head{}, err
+			return place{}, err
 		}
 	}
 }

@@ -19,7 +19,7 @@ type room struct {
 	notice  string // where what has been stored in it is repeated
 
 	mu     sync.Mutex
-	head   head    // the newest batch that is known to be stored
+	head   place   // the newest batch that is known to be stored
 	known  bool    // head has been read; it may be old all the same
 	reader *reader // nil while nobody here is subscribed
 	writer writer
@@ -61,14 +61,14 @@ func (r *room) accept(b *batch) {
 }
 
 // noteLocked remembers the newest batch there is.
-func (r *room) noteLocked(h head) {
+func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
 		r.head, r.known = h, true
 	}
 }
 
 // forget makes the next that needs the head read it, unless it has moved on since.
-func (r *room) forget(h head) {
+func (r *room) forget(h place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.head == h {
@@ -80,7 +80,7 @@ func (r *room) forget(h head) {
 func (r *room) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.head, r.known = head{}, false
+	r.head, r.known = place{}, false
 	if r.reader != nil {
 		r.reader.tail.seq, r.reader.delivered, r.reader.through, r.reader.wanted = 0, 0, 0, 0
 		r.reader.early = nil
@@ -88,7 +88,7 @@ func (r *room) reset() {
 }
 
 // newestHead returns the head, and reads it if it is not known.
-func (r *room) newestHead(ctx context.Context) (head, error) {
+func (r *room) newestHead(ctx context.Context) (place, error) {
 	r.mu.Lock()
 	h, known := r.head, r.known
 	r.mu.Unlock()
@@ -97,13 +97,13 @@ func (r *room) newestHead(ctx context.Context) (head, error) {
 	}
 	b, err := r.e.last(ctx, r.kind, r.name)
 	if err != nil {
-		return head{}, err
+		return place{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b == nil {
 		if r.head == h { // nothing has been stored since
-			r.head, r.known = head{}, true
+			r.head, r.known = place{}, true
 		}
 		return r.head, nil
 	}

@@ -25,6 +25,9 @@ type Stats struct {
 	Malformed   uint64 // messages that could not be understood
 	Slow        uint64 // notifications lost in this process because too many waited
 
+	Members         int    // who are there in the cluster, now
+	PresenceChanges uint64 // in who is there
+
 	Kinds []KindStats // of histories, in the order of Options.History
 }
 
@@ -68,6 +71,7 @@ func (e *Engine) Stats() Stats {
 		Malformed:   c.malformed.Load(),
 		Slow:        c.slow.Load(),
 	}
+	s.Members, s.PresenceChanges = e.presence.stats()
 	for _, r := range e.allRooms() {
 		if r.listening() {
 			s.Listening++

@@ -1,297 +1,135 @@
 package natsengine
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
-	"github.com/roomcast/roomcast"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The most that is stored as one message, unless a single entry is larger.
 const (
-	batchBytes   = 256 << 10
-	batchEntries = 512
+	memberKey = "s."
+	leaseKey  = "n."
+
+	// markerTTL is how long the mark of a deleted key stays. Who has not seen it by then reads the whole bucket anew.
+	markerTTL = time.Minute
 )
 
-// writer is what waits to be stored in a room. One batch is on its way at a time, because its offsets follow from the one before; what comes
-// meanwhile goes with the next. It is guarded by room.mu.
-type writer struct {
-	queue   []item
-	running bool // a goroutine is storing
+// head is the first line of every value. What follows it in the key of a member is its Info, as it is.
+type head struct {
+	Node  string `json:"node"`
+	Owner string `json:"owner,omitempty"` // of a member: who presents it
+	Beat  uint64 `json:"beat,omitempty"`  // of a lease: counts its refreshes
 }
 
-// item is an entry that waits.
-type item struct {
-	pub  *publication
-	n    int    // which of its entries; -1: none, there is to be an epoch
-	data []byte // encoded
-	once string
-}
-
-// publication is one call of Engine.Publish.
-type publication struct {
-	room  *room
-	done  chan struct{} // closed by the writer, once all are stored or one is not
-	until time.Time     // then it is over
-
-	// Owned by the writer until done.
-	left      int
-	positions []roomcast.Position
-	again     []bool
-	head      head // after the last that was stored
-	err       error
-
-	gone chan struct{} // closed by the caller when it does not wait any more
-}
-
-func newPublication(r *room, n int) *publication {
-	return &publication{room: r, done: make(chan struct{}), gone: make(chan struct{}), until: time.Now().Add(r.e.o.Timeout),
-		left: max(n, 1), positions: make([]roomcast.Position, n), again: make([]bool, n)}
-}
-
-// over reports whether nothing more of it is to be stored.
-func (p *publication) over() bool {
-	select {
-	case <-p.gone:
-		return true
-	default:
-		return p.err != nil
+func encodeValue(h head, info []byte) ([]byte, error) {
+	line, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("natsengine: encode the head of a key: %w", err)
 	}
+	return append(append(line, '\n'), info...), nil
 }
 
-func (p *publication) fail(err error) {
-	if p.err == nil {
-		p.err = err
-		close(p.done)
+func decodeValue(value []byte) (h head, info []byte, err error) {
+	line, info, _ := bytes.Cut(value, []byte{'\n'})
+	if err := json.Unmarshal(line, &h); err != nil {
+		return head{}, nil, fmt.Errorf("natsengine: decode the head of a key: %w", err)
 	}
+	return h, info, nil
 }
 
-// publish stores entries and waits until they are stored, and delivered here.
-func (r *room) publish(ctx context.Context, entries []roomcast.Entry) error {
-	items := make([]item, len(entries))
-	p := newPublication(r, len(entries))
-	for i := range entries {
-		items[i] = item{p, i, encodeEntry(&entries[i]), entries[i].Once}
-		if len(items[i].data) > r.e.maxPayload() {
-			return fmt.Errorf("natsengine: an entry of %d bytes for %q: NATS takes messages of %d; raise its max_payload", len(items[i].data), r.name, r.e.maxPayload())
-		}
-	}
-	if err := p.store(ctx, items); err != nil {
-		return r.e.unavailable("publish in", r.name, err)
-	}
-	for i := range entries {
-		entries[i].Position, entries[i].Again = p.positions[i], p.again[i]
-	}
-	if err := r.delivered(ctx, p.head.seq); err != nil {
-		return r.e.unavailable("publish in", r.name, fmt.Errorf("it is stored, but not delivered here yet: %w", err))
-	}
-	return nil
-}
-
-// begin gives the room an epoch if it has none, and returns where it stands.
-func (r *room) begin(ctx context.Context) (head, error) {
-	p := newPublication(r, 0)
-	if err := p.store(ctx, []item{{pub: p, n: -1}}); err != nil {
-		return head{}, err
-	}
-	return p.head, nil
-}
-
-func (p *publication) store(ctx context.Context, items []item) error {
-	r := p.room
-	r.mu.Lock()
-	r.used = time.Now()
-	r.writer.queue = append(r.writer.queue, items...)
-	if !r.writer.running {
-		r.writer.running = true
-		r.e.run(r.write)
-	}
-	r.mu.Unlock()
-	select {
-	case <-p.done:
-		return p.err
-	case <-ctx.Done():
-		close(p.gone)
-		return context.Cause(ctx)
-	}
-}
-
-// outgoing is a batch that is to be stored.
-type outgoing struct {
-	id    string
-	items []item
-	body  []byte
-	count uint64
-	once  string    // its Nats-Msg-Id, "" if it has none
-	until time.Time // when the last who waits for it gives up
-}
-
-// write stores what waits until nothing does.
-func (r *room) write() {
-	for {
-		o := r.nextOutgoing()
-		if o == nil {
-			return
-		}
-		s, err := r.store(o)
-		for i, it := range o.items {
-			it.stored(s, i, err)
-		}
-	}
-}
-
-// nextOutgoing takes as much out of the queue as is stored at once; an entry with an idempotency key is stored alone. nil ends the writer.
-func (r *room) nextOutgoing() *outgoing {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	w := &r.writer
-	limit := min(batchBytes, r.e.maxPayload())
-	o := &outgoing{id: r.e.nextID()}
-	for len(w.queue) > 0 {
-		it := w.queue[0]
-		if it.pub.over() {
-			w.queue = w.queue[1:]
-			continue
-		}
-		alone := it.once != "" || it.n < 0
-		if len(o.items) > 0 && (alone || len(o.items) == batchEntries || len(o.body)+len(it.data) > limit) {
+// writeLocked starts as many writers as there is work for.
+func (p *presence) writeLocked() {
+	for range min(len(p.table.queue), maxWriters-p.writers) {
+		if !p.connected || p.ctx.Err() != nil {
 			break
 		}
-		w.queue = w.queue[1:]
-		o.items = append(o.items, it)
-		o.body = append(o.body, it.data...)
-		if it.pub.until.After(o.until) {
-			o.until = it.pub.until
-		}
-		if it.n >= 0 {
-			o.count++
-		}
-		if it.once != "" {
-			o.once = messageID(r.name, it.once)
-		}
-		if alone {
+		p.writers++
+		p.tasks.Go(p.write)
+	}
+	if p.closing && p.table.claims == 0 {
+		p.outLocked()
+	}
+}
+
+// write writes until there is nothing left to write.
+func (p *presence) write() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.connected && p.ctx.Err() == nil {
+		j, ok := p.table.next()
+		if !ok {
 			break
 		}
+		p.mu.Unlock()
+		rev := p.do(j)
+		p.mu.Lock()
+		p.table.written(j, rev)
+		p.changedLocked()
 	}
-	if len(o.items) == 0 {
-		w.running, w.queue, r.used = false, nil, time.Now()
-		return nil
-	}
-	return o
+	p.writers--
+	p.changedLocked()
 }
 
-// stored tells the publication what has become of its entry, the nth of a batch.
-func (it item) stored(s storing, nth int, err error) {
-	p := it.pub
-	switch {
-	case p.err != nil:
-	case err != nil:
-		p.fail(err)
-	default:
-		if it.n >= 0 {
-			p.positions[it.n], p.again[it.n] = s.first, s.again
-			if !s.again {
-				p.positions[it.n].Offset += uint64(nth)
-			}
-		}
-		if !s.again {
-			p.head = s.head
-		}
-		if p.left--; p.left == 0 {
-			close(p.done)
-		}
-	}
-}
-
-// storing is what has become of a batch.
-type storing struct {
-	first roomcast.Position // of its first entry
-	head  head
-	again bool // it was there before: first is where
-}
-
-var (
-	// errConflict: something else has been stored in the room since.
-	errConflict = errors.New("others publish to the room all the time")
-	// errUnknown: what became of an attempt cannot be found out any more.
-	errUnknown = errors.New("it is not known whether it has been stored")
-	// errRefused: NATS will not store it, and trying again would not help.
-	errRefused = errors.New("refused")
-)
-
-// store stores a batch exactly once behind all that is stored in the room, however often that takes, and returns where. An attempt names
-// the message that it is to follow, which no other can follow then. So when it is not known what became of one, what does follow is looked at.
-func (r *room) store(o *outgoing) (storing, error) {
-	ctx, cancel := context.WithDeadlineCause(r.e.ctx, o.until, errSilent)
+// do returns the revision that a write got, 0 if it failed: it will be tried again if it is still wanted then.
+func (p *presence) do(j job) (rev uint64) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.timeout)
 	defer cancel()
-	var unsure *head // what the first attempt followed of which nothing is known
-	var cause error
-	for try := 0; ; try++ {
-		if !r.e.isConnected() && unsure == nil {
-			return storing{}, errAway
-		}
-		if try > 0 && !r.retry(ctx, try, cause) {
-			return storing{}, cause
-		}
-		var h head
-		if h, cause = r.newestHead(ctx); cause != nil {
-			continue
-		}
-		if unsure != nil && h.seq != unsure.seq {
-			var s storing
-			if s, cause = r.find(ctx, *unsure, h, o); cause == nil && s.head.seq != 0 || errors.Is(cause, errUnknown) {
-				return s, cause
-			} else if cause != nil {
-				continue
-			}
-			unsure = nil
-		}
-		if o.count == 0 && h.seq != 0 {
-			return storing{h.Position, h, false}, nil
-		}
-		s, sent, err := r.attempt(ctx, o, h)
-		if err == nil || errors.Is(err, errRefused) {
-			return s, err
-		}
-		cause = err
-		r.forget(h)
-		if sent && unsure == nil {
-			unsure = &h
-		}
+	var err error
+	if j.gone {
+		rev, err = p.erase(ctx, p.js, memberKey+j.id, j.rev)
+	} else {
+		rev, err = p.store(ctx, memberKey+j.id, head{Node: p.cfg.node, Owner: p.self}, j.info, j.rev)
 	}
+	if err != nil {
+		if p.ctx.Err() == nil && !conflict(err) {
+			p.cfg.logger.Debug("a member could not be written: it will be tried again", "id", j.id, "error", err)
+		}
+		return 0
+	}
+	return rev
 }
 
-// retry waits a little before the next attempt. A conflict is nobody's fault: it is only worth a pause if it happens over and over.
-func (r *room) retry(ctx context.Context, try int, cause error) bool {
-	if errors.Is(cause, errConflict) {
-		r.e.stats.conflicts.Add(1)
-		return r.e.pauseFor(ctx, time.Millisecond<<min(try, 5))
+// store puts a key; with a revision only if it still has that one.
+func (p *presence) store(ctx context.Context, key string, h head, info []byte, rev uint64) (uint64, error) {
+	value, err := encodeValue(h, info)
+	if err != nil {
+		return 0, err
 	}
-	return r.e.pause(ctx, try)
+	return p.publish(ctx, p.js, &nats.Msg{Header: nats.Header{}, Data: value}, key, rev)
 }
 
-// find looks for a batch among what follows a place in the log. If it is not there, it never will be.
-func (r *room) find(ctx context.Context, from, to head, o *outgoing) (storing, error) {
-	for from.seq < to.seq {
-		found, err := r.e.following(ctx, r.kind, r.name, from.seq+1, fetchMessages)
-		if err != nil {
-			return storing{}, err
-		}
-		if len(found) == 0 {
-			return storing{}, errSilent // a server that is behind
-		}
-		for _, b := range found {
-			if b.id == o.id {
-				r.accept(b)
-				return storing{roomcast.Position{Epoch: b.epoch, Offset: b.first}, b.head(), false}, nil
-			}
-			if !b.follows(from) || from.seq != 0 && b.epoch != from.Epoch {
-				return storing{}, errUnknown // it may have been where something is missing now
-			}
-			from = b.head()
-		}
+// erase deletes a key; with a revision only if it still has that one. The mark it leaves deletes itself.
+func (p *presence) erase(ctx context.Context, js jetstream.JetStream, key string, rev uint64) (uint64, error) {
+	m := &nats.Msg{Header: nats.Header{
+		"KV-Operation":         []string{"PURGE"},
+		jetstream.MsgRollup:    []string{jetstream.MsgRollupSubject},
+		jetstream.MsgTTLHeader: []string{markerTTL.String()},
+	}}
+	return p.publish(ctx, js, m, key, rev)
+}
+
+func (p *presence) publish(ctx context.Context, js jetstream.JetStream, m *nats.Msg, key string, rev uint64) (uint64, error) {
+	m.Subject = "$KV." + p.bucket + "." + key
+	if rev != 0 {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(rev, 10))
 	}
-	return storing{}, nil
+	ack, err := js.PublishMsg(ctx, m)
+	if err != nil {
+		return 0, fmt.Errorf("natsengine: write %s: %w", key, err)
+	}
+	return ack.Sequence, nil
+}
+
+// conflict reports whether a write found another revision than it expected. Streams with replicas have an error code of their own for it.
+func conflict(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
