@@ -10,6 +10,9 @@ import (
 // What passes between the nodes begins with this byte: another format will have another, so that nodes of two versions can tell.
 const format = 1
 
+// request is all that is in a message among notices that asks the node that has stored last to let others store: see room.yield.
+const request = 2
+
 // entry flags
 const (
 	flagBinary = 1 << iota
