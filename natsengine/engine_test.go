@@ -166,6 +166,28 @@ func TestPublishLargeThings(t *testing.T) {
 	}
 }
 
+// TestLargestMessage: the server in the process takes the largest message that clients of Roomcast may send.
+func TestLargestMessage(t *testing.T) {
+	s := runServer(t, ServerOptions{})
+	var nodes []*Engine
+	for range 2 {
+		e, err := New(Options{Server: s, History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Close)
+		eventually(t, "the engine is ready", func() bool { return e.Ready() == nil })
+		nodes = append(nodes, e)
+	}
+	for _, room := range []string{"log", "live"} {
+		l := listen(t, nodes[1], room)
+		publish(t, nodes[0], room, strings.Repeat("x", 16<<20))
+		if got := l.await(1); len(got[0].Data) != 16<<20 {
+			t.Errorf("%s: %d bytes", room, len(got[0].Data))
+		}
+	}
+}
+
 func TestEnginesShareASecret(t *testing.T) {
 	b := newBroker(t)
 	first, err := b.node().Secret(t.Context())
