@@ -32,7 +32,7 @@ const publishAttempts = 3
 // attempt tries once to store a batch behind h. sent is false if it is certain that it has not been and will not be.
 func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, sent bool, err error) {
 	b := &batch{epoch: h.Epoch, first: h.Offset + 1, id: o.id, count: o.count, body: o.body}
-	if h.seq == 0 {
+	if h.Epoch == "" {
 		b.epoch, b.first = randomName(8), 1
 	}
 	m := nats.NewMsg(r.subject)

@@ -105,6 +105,34 @@ func TestStreamIsMadeAnew(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotUnderstood has something in the log that is not Roomcast's, or of a version to come: another epoch begins after it.
+func TestWhatIsNotUnderstood(t *testing.T) {
+	b := newBroker(t)
+	one, two := b.node(), b.node()
+	l := listen(t, one, "r")
+	before := publish(t, two, "r", "a")
+	if _, err := two.js.Publish(t.Context(), logSubject("roomcast", "all", "r"), []byte("what?")); err != nil {
+		t.Fatal(err)
+	}
+	late := listen(t, two, "r")
+	after := publish(t, two, "r", "b")
+	if after[0].Position.Offset != 1 || after[0].Position.Epoch == before[0].Position.Epoch || late.at.Epoch != after[0].Position.Epoch {
+		t.Fatalf("%v, then a subscription at %v, then %v", before[0].Position, late.at, after[0].Position)
+	}
+	if got := said(l.await(2)); !slices.Equal(got, []string{"a", "b"}) {
+		t.Fatalf("delivered: %q", got)
+	}
+	if got := history(t, one, "r", roomcast.Position{}, 10); !slices.Equal(said(got), []string{"b"}) {
+		t.Fatalf("history: %q", said(got))
+	}
+	if _, err := one.History(t.Context(), "r", before[0].Position, 10); !errors.Is(err, roomcast.ErrHistoryGone) {
+		t.Fatalf("history: %v, want ErrHistoryGone", err)
+	}
+	if one.Stats().Malformed != 1 {
+		t.Errorf("%d messages are counted as not understood, want 1", one.Stats().Malformed)
+	}
+}
+
 func TestClosedEngine(t *testing.T) {
 	b := newBroker(t)
 	e := b.node()

@@ -256,7 +256,7 @@ func (r *room) store(o *outgoing) (storing, error) {
 			}
 			unsure = nil
 		}
-		if o.count == 0 && h.seq != 0 {
+		if o.count == 0 && h.Epoch != "" {
 			return storing{h.Position, h, false}, nil
 		}
 		s, sent, err := r.attempt(ctx, o, h)

@@ -110,10 +110,15 @@ func (rd *reader) findTail(ctx context.Context) (place, error) {
 	r := rd.room
 	for try := 0; ; try++ {
 		b, err := r.e.last(ctx, r.kind, r.name)
-		if err == nil && b != nil {
+		if err == nil && b != nil && b.bad == nil {
 			return b.head(), nil
 		}
 		if err == nil {
+			r.mu.Lock()
+			if r.known = false; b != nil {
+				r.noteLocked(b.head())
+			}
+			r.mu.Unlock()
 			var h place
 			if h, err = r.begin(ctx); err == nil {
 				return h, nil
@@ -195,6 +200,9 @@ func (rd *reader) drain() {
 }
 
 func (rd *reader) deliver(d delivery) {
+	if d.batch.bad != nil {
+		rd.room.e.malformed(rd.room.name, d.batch.bad)
+	}
 	if d.batch.count == 0 {
 		return
 	}

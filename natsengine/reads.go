@@ -161,11 +161,7 @@ func stored(m *nats.Msg) (*batch, error) {
 	default:
 		return nil, fmt.Errorf("NATS refuses a read: %s %s", status, m.Header.Get("Description"))
 	}
-	b, err := decodeBatch(m.Data, sequence(m))
-	if err != nil {
-		return nil, fmt.Errorf("message %d of stream %s: %w", sequence(m), m.Header.Get("Nats-Stream"), err)
-	}
-	return b, nil
+	return decodeBatch(m.Data, sequence(m)), nil
 }
 
 func sequence(m *nats.Msg) uint64 {
@@ -204,5 +200,5 @@ func storedJSON(data []byte) (*batch, error) {
 	case answer.Error != nil:
 		return nil, answer.Error
 	}
-	return decodeBatch(answer.Message.Data, answer.Message.Seq)
+	return decodeBatch(answer.Message.Data, answer.Message.Seq), nil
 }
