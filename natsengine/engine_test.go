@@ -105,6 +105,39 @@ func TestStreamIsMadeAnew(t *testing.T) {
 	}
 }
 
+func TestSettingsOfTheNodeThatHasBegunLast(t *testing.T) {
+	b := newBroker(t)
+	e := b.node()
+	sent := publish(t, e, "r", "a")
+	messages := func() int64 {
+		s, err := e.js.Stream(t.Context(), "ROOMCAST_H_all")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().Config.MaxMsgsPerSubject
+	}
+	before := messages()
+	later := b.node(func(o *Options) { o.History[0].Messages = 7 })
+	if after := messages(); before != 1000 || after != 7 {
+		t.Fatalf("%d messages for each room, then %d, want 1000, then 7", before, after)
+	}
+	if err := e.setUp(); err != nil || messages() != 7 {
+		t.Fatalf("%v, and %d messages after the first node has looked again, want 7", err, messages())
+	}
+	if got := history(t, later, "r", roomcast.Position{}, 10); len(got) != 1 || got[0].Position != sent[0].Position {
+		t.Fatalf("history: %v", got)
+	}
+	three, err := New(Options{URL: b.srv.ClientURL(), Replicas: 3, History: []roomcast.Retention{everything()}, Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer three.Close()
+	eventually(t, "one server is known to be too few", func() bool {
+		err := three.Ready()
+		return err != nil && strings.Contains(err.Error(), "cannot be changed")
+	})
+}
+
 // TestWhatIsNotUnderstood has something in the log that is not Roomcast's, or of a version to come: another epoch begins after it.
 func TestWhatIsNotUnderstood(t *testing.T) {
 	b := newBroker(t)
