@@ -22,6 +22,7 @@ type Publish struct {
 	Acked  time.Duration // when the sender was told that it is done; 0: never
 	At     Position      // where, if the ack said so
 	Tries  int           // how often it was sent
+	Conn   int           // over which of the sender's connections it was sent last
 }
 
 // Seen is a message where somebody found it.
@@ -77,20 +78,20 @@ type Rule string
 
 // The rules. Each has a test that Check finds what breaks it.
 const (
-	RuleLost       Rule = "lost"        // an acknowledged message is not in the history
-	RuleTwice      Rule = "twice"       // a message is there twice, in the history or for a reader
-	RuleOrder      Rule = "order"       // two do not agree on what is at a position, or one saw positions go back
-	RuleTime       Rule = "time"        // a message that was acknowledged before another was sent stands behind it
-	RuleHole       Rule = "hole"        // the history's offsets are not contiguous, or it has more than one epoch
-	RuleOwn        Rule = "own"         // somebody got what it had sent with echo off
-	RuleSilentGap  Rule = "silent gap"  // a reader missed something and was not told
-	RuleFalseGap   Rule = "false gap"   // a reader was told that it missed something, and it need not have
-	RuleMissing    Rule = "missing"     // a reader that stayed did not get the last ones
-	RuleUnanswered Rule = "unanswered"  // a join did not go on where it was asked to
-	RulePresence   Rule = "presence"    // who is said to be there is not who is there
-	RuleUnexpected Rule = "unexpected"  // the server said what no server says
-	RuleLate       Rule = "late"        // something took longer than its bound
-	RuleInvented   Rule = "invented"    // a message that nobody sent
+	RuleLost       Rule = "lost"         // an acknowledged message is not in the history
+	RuleTwice      Rule = "twice"        // a message is there twice, in the history or for a reader
+	RuleOrder      Rule = "order"        // two do not agree on what is at a position, or one saw positions go back
+	RuleTime       Rule = "time"         // a message that was acknowledged before another was sent stands behind it
+	RuleHole       Rule = "hole"         // the history's offsets are not contiguous, or it has more than one epoch
+	RuleOwn        Rule = "own"          // somebody got what it had sent with echo off
+	RuleSilentGap  Rule = "silent gap"   // a reader missed something and was not told
+	RuleFalseGap   Rule = "false gap"    // a reader was told that it missed something, and it need not have
+	RuleMissing    Rule = "missing"      // a reader that stayed did not get the last ones
+	RuleUnanswered Rule = "unanswered"   // a join did not go on where it was asked to
+	RulePresence   Rule = "presence"     // who is said to be there is not who is there
+	RuleUnexpected Rule = "unexpected"   // the server said what no server says
+	RuleLate       Rule = "late"         // something took longer than its bound
+	RuleInvented   Rule = "invented"     // a message that nobody sent
 	RuleOwnLate    Rule = "own too late" // the ack of a message came before the message itself
 )
 
