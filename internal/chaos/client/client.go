@@ -42,16 +42,14 @@ type Client struct {
 	over  chan struct{} // closed by End
 	once  sync.Once     // of End
 
-	mu         sync.Mutex
-	random     *rand.Rand
-	rooms      map[string]*room
-	line       *line         // the connection; nil while there is none
-	ready      chan struct{} // closed when it is in all its rooms; another one when the connection has ended
-	lost       []*wire       // silently; End buries them if it is not done yet
-	away       time.Duration // before the next connection, set by Drop
-	token      string        // of the session
-	session    string
-	connection string
+	mu     sync.Mutex
+	random *rand.Rand
+	rooms  map[string]*room
+	line   *line         // the connection; nil while there is none
+	ready  chan struct{} // closed when it is in all its rooms; another one when the connection has ended
+	lost   []*wire       // silently; End buries them if it is not done yet
+	away   time.Duration // before the next connection, set by Drop
+	identity
 	conns      int                           // connections so far
 	outSince   time.Time                     // when it could have connected again; zero while it is in all its rooms
 	seq        int                           // of what it has published
@@ -59,6 +57,13 @@ type Client struct {
 	complaints []history.Violation
 	notices    []Notice
 	sessions   Sessions
+}
+
+// identity is who the server takes the client for. It stays over all connections.
+type identity struct {
+	token      string // to resume with
+	session    string
+	connection string
 }
 
 // Notice is a notice of presence.
