@@ -32,7 +32,7 @@ func (c *Conn) shut(e ending) {
 func (c *Conn) closeLocked(e ending) {
 	c.end = &e
 	if e.why == EndServer || e.why == EndPanic {
-		c.in.mute()
+		c.in.Mute()
 	}
 }
 
@@ -101,7 +101,7 @@ func (c *Conn) Lost(err error) {
 func (c *Conn) Flushed() {
 	c.mu.Lock()
 	c.flushed = true
-	start, hangUp := c.in.end(), c.peerClosed
+	start, hangUp := c.in.End(), c.peerClosed
 	c.mu.Unlock()
 	if start {
 		go c.work()

@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/mailbox"
 	"github.com/roomcast/roomcast/internal/netloop"
 	"github.com/roomcast/roomcast/internal/session"
+	"github.com/roomcast/roomcast/internal/wheel"
 )
 
 // Conn is one client. It is made by a Server when a client connects and is of no use after its Close callback. All methods may
-// be called from anywhere at any time, callbacks included; none waits for the network.
+// be called from anywhere at any time, callbacks included; none waits for the network, save Join for the engine, if there is one.
 type Conn struct {
 	// Set before the connection is known to others.
 	srv         *Server
@@ -30,7 +32,7 @@ type Conn struct {
 	reader session.Reader
 
 	// Guarded by Server.mu.
-	beat beat
+	beat wheel.Place
 
 	// What a delivery touches lies together.
 	link netloop.Link // set before started
@@ -38,7 +40,7 @@ type Conn struct {
 	end  *ending      // why the connection ends; nil while it is open. Setting it is the one instant of G5
 	out  outbox
 
-	in          mailbox
+	in          mailbox.Mailbox[Message]
 	memberships []membership
 	value       any
 
@@ -87,6 +89,21 @@ func (c *Conn) Subprotocol() string {
 	return c.srv.opts.Subprotocols[c.subprotocol-1]
 }
 
+// Session returns what the connection is known by in Entry.Except: what the method Session() string of its Value says, if it has one, else its ID.
+// An application whose clients come back says the same for each connection of one.
+func (c *Conn) Session() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessionLocked()
+}
+
+func (c *Conn) sessionLocked() string {
+	if s, ok := c.value.(interface{ Session() string }); ok {
+		return s.Session() // it takes no locks that are held while others call the connection
+	}
+	return c.ID()
+}
+
 // SetValue attaches a value of the application's to the connection.
 func (c *Conn) SetValue(v any) {
 	c.mu.Lock()
@@ -103,13 +120,8 @@ func (c *Conn) Value() any {
 
 // Join makes the connection a member of the named room; the room exists from its first member on. Once Join has returned,
 // every broadcast that starts later reaches the connection (G1). Joining twice is the same as once. The errors are ErrRoomName,
-// ErrTooManyRooms and ErrClosed.
-func (c *Conn) Join(room string) error {
-	if err := c.srv.CheckRoom(room); err != nil {
-		return err
-	}
-	return c.srv.rooms.join(c, room)
-}
+// ErrTooManyRooms and ErrClosed; with an Options.Engine, for which the first member of a room waits, ErrUnavailable too.
+func (c *Conn) Join(room string) error { return c.JoinFrom(room, Joining{}) }
 
 // Leave ends the membership: once it has returned, no broadcast that starts later reaches the connection (G1). Leaving a room
 // the connection is not in does nothing.
@@ -170,6 +182,16 @@ func (c *Conn) Close(code int, reason string) error {
 
 // Closing reports whether the connection has begun to close: it is in no room, and can join none and be sent nothing any more (G5).
 func (c *Conn) Closing() bool { return !c.isOpen() }
+
+// Why returns why the connection has begun to close, "" if it has not.
+func (c *Conn) Why() EndReason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		return ""
+	}
+	return c.end.why
+}
 
 // isOpen reports whether the connection has not begun to close.
 func (c *Conn) isOpen() bool {

@@ -22,6 +22,9 @@ type Message struct {
 	Binary bool
 }
 
+// Size returns how many bytes Data has.
+func (m Message) Size() int { return len(m.Data) }
+
 // Text returns a text message. That s is UTF-8 is checked when the message is sent.
 func Text(s string) Message { return Message{Data: []byte(s)} }
 
@@ -42,6 +45,7 @@ type frame struct {
 	room   *room   // from which it may be dropped for a slow member; nil if it may not
 	key    string  // what it is the latest of, if room keeps the latest
 	notice *notice // what it tells a single member; nil for anything that others share
+	logged []Entry // what it is made of, if that is in a history or not for some sessions; all are Except the same ones
 }
 
 // check reports whether m may be sent.
@@ -63,7 +67,7 @@ func newFrame(m Message) (*frame, error) {
 // deflate compresses the message. It is called at most once, before the frame is shared.
 func (f *frame) deflate() {
 	if bytes := session.DeflateFrames(f.bytes); bytes != nil {
-		f.deflated = &frame{bytes: bytes, messages: f.messages, born: f.born, room: f.room, key: f.key}
+		f.deflated = &frame{bytes: bytes, messages: f.messages, born: f.born, room: f.room, key: f.key, logged: f.logged}
 	}
 }
 
@@ -77,7 +81,7 @@ func (f *frame) as(c *Conn) *frame {
 
 // Broadcast sends m to every member of the room, and returns to how many it could not be handed: those whose outbox it would
 // overflow, who are closed for it (see Options.OutboxBytes). Members that are closing are skipped and count for nothing. A room
-// nobody is in is no error. The only error is ErrInvalidUTF8; then nobody is sent anything.
+// nobody is in is no error. The only error is ErrInvalidUTF8; then nobody is sent anything. With an Options.Engine it is Publish.
 //
 // When Broadcast returns, m waits in the members' outboxes and m.Data may be used again. It never waits for a member (G7) and
 // may be called from anywhere, callbacks included.
@@ -87,6 +91,10 @@ func (s *Server) Broadcast(room string, m Message) (failed int, err error) {
 
 // BroadcastExcept is Broadcast without the one connection except; nil leaves nobody out. It need not be a member.
 func (s *Server) BroadcastExcept(room string, m Message, except *Conn) (failed int, err error) {
+	if s.opts.Engine != nil {
+		receipt, err := s.Publish(room, Publication{Messages: []Message{m}, Except: []*Conn{except}})
+		return receipt.Failed, err
+	}
 	f, err := newFrame(m)
 	if err != nil {
 		return 0, err
@@ -102,9 +110,15 @@ type Publication struct {
 	// Except is who is left out; none of them need be a member. Each costs a comparison with every member.
 	Except []*Conn
 
+	// Sessions are left out too, whatever connections they are on (Conn.Session): for those on other nodes, or not there at the moment.
+	Sessions []string
+
 	// Key is what the messages are the latest of, in a room that keeps only the latest for slow members (SlowKeepLatest). Messages
 	// without a key are never superseded.
 	Key string
+
+	// Once is the idempotency key of the message, which is the only one. It counts in rooms that keep a history (Entry.Once). "" is none.
+	Once string
 }
 
 // Receipt counts what became of a broadcast, in messages for one member each: two messages for three members are six.
@@ -112,13 +126,34 @@ type Receipt struct {
 	Delivered int // wait in an outbox
 	Failed    int // found no room in one, and its connection is closed for it: Options.OutboxBytes
 	Dropped   int // found no room in one, and are missed: Options.Slow
+
+	// At is the position of the last message in the history of the room, those before it precede; zero if it keeps none. The counts are
+	// zero if it is not. Again is whether nothing was stored now, since there was one with the same Once.
+	At    Position
+	Again bool
 }
 
-// Publish is Broadcast for several messages, without several connections, and it says to how many it was handed.
+// Publish is Broadcast for several messages, without several connections, and it says to how many it was handed. With an Options.Engine the
+// messages go to all nodes, and the counts are those of this one. If the room keeps a history, Publish waits until they are stored; the
+// errors are those of the engine then, ErrUnavailable among them, and what has been stored is not known.
 func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 	for _, m := range p.Messages {
 		if err := m.check(); err != nil {
 			return Receipt{}, err
+		}
+	}
+	var logged []Entry
+	if s.opts.Engine != nil {
+		entries, err := s.publish(room, p)
+		if err != nil || len(entries) == 0 {
+			return Receipt{}, err
+		}
+		if last := entries[len(entries)-1]; last.Position.Epoch != "" {
+			return Receipt{At: last.Position, Again: last.Again}, nil
+		}
+		p.Messages = s.render(room, entries)
+		if len(p.Sessions) > 0 {
+			logged = entries[:1]
 		}
 	}
 	r := s.rooms.find(room)
@@ -126,7 +161,7 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 	for rest := p.Messages; len(rest) > 0; {
 		var f *frame
 		f, rest = s.encodeSome(rest)
-		f.key = p.Key
+		f.key, f.logged = p.Key, logged
 		receipt := s.deliver(r, f, p.Except...)
 		sum.Delivered += receipt.Delivered
 		sum.Failed += receipt.Failed
@@ -191,6 +226,9 @@ func (r *room) deflates(except []*Conn) bool {
 func (r *room) deliver(f *frame, except []*Conn) (receipt Receipt, slow []*Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if f.logged != nil && f.logged[0].Position.Epoch != "" {
+		r.feed.advanceLocked(f.logged)
+	}
 	for _, m := range r.members {
 		if slices.Contains(except, m.conn) {
 			continue
@@ -213,7 +251,7 @@ type offering uint8
 
 const (
 	offerTaken   offering = iota // it waits in the outbox
-	offerClosed                  // the connection is closing: nothing is added
+	offerClosed                  // the connection is closing, or is left out: nothing is added
 	offerFull                    // it does not fit: with this the connection has begun to close, and the caller calls depart
 	offerDropped                 // it does not fit, and the member does without it
 )
@@ -223,7 +261,7 @@ func (c *Conn) offer(f *frame) offering {
 	f = f.as(c)
 	c.mu.Lock()
 	switch {
-	case c.end != nil:
+	case c.end != nil, len(f.logged) > 0 && len(f.logged[0].Except) > 0 && slices.Contains(f.logged[0].Except, c.sessionLocked()):
 		c.mu.Unlock()
 		return offerClosed
 	case f.room != nil:

@@ -40,6 +40,13 @@
 // mailbox for the Message callback. A broadcast is encoded into one frame, which is added to the outbox of every member; the
 // link of each member writes all that waits there at once. A broadcast never writes to a socket.
 //
+// # Beyond one process
+//
+// With an [Engine] (Options.Engine) rooms reach over nodes, remember messages, and know who is there. A room subscribes to the engine with its
+// first member. What is published in a room that keeps a history is stored first and then comes back from the engine, to all nodes in
+// one order; in any other room it is delivered here at once, and by the engine to the others. Conn.JoinFrom replays what a
+// connection has missed: entries enter the outbox of that connection alone, before it is a member.
+//
 // # Goroutines
 //
 //   - On Linux, TCP connections are run by event loops, with TLS too if it is ListenAndServeTLS that accepted them. A loop has two
@@ -60,6 +67,6 @@
 //
 // There is one order: shard.mu (the registry of rooms, sharded by name), then room.mu, then Conn.mu. Server.mu guards the set of
 // connections; it, and the two of a door (its visitors, and a visitor's answer; internal/door), are never held together with
-// another. None is held across a socket write or a callback. The turn of an event loop is a lock too: it comes before all of these,
+// another. None is held across a socket write, a callback or a call of the engine, which may hold locks of its own while it delivers. The turn of an event loop is a lock too: it comes before all of these,
 // and what is asked of a connection's link is noted without it, so nobody who holds one of the others waits for a turn.
 package roomcast

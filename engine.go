@@ -2,7 +2,12 @@ package roomcast
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/session"
 )
 
 // Engine is what lies behind the rooms of a Server, beyond its process: other nodes, what was sent before, and who is there. Without one
@@ -13,6 +18,8 @@ import (
 // of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, for messages between nodes.
 //
 // While the engine is away, what needs it fails with ErrUnavailable, soon; everything resumes by itself, subscriptions included.
+//
+// What an engine hands out is only read. Of what Publish was given it keeps nothing when it has returned.
 type Engine interface {
 	// Node returns the name of this node, which no other node of the cluster has; "" if there can be no others.
 	Node() string
@@ -32,7 +39,8 @@ type Engine interface {
 	// once, never two calls at a time. at is the position after which they begin, zero if the room keeps no history. Entries may come
 	// before Subscribe has returned. If entries could not be had any more, the offsets jump.
 	//
-	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way.
+	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way; a second time it
+	// does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
 	// History returns up to limit entries of a room that follow since, oldest first and without a gap; with the zero Position the last
@@ -41,7 +49,8 @@ type Engine interface {
 	History(ctx context.Context, room string, since Position, limit int) ([]Entry, error)
 
 	// Present says that somebody is there, on this node, with other Info than before, or Gone. It does not wait. The engine goes on saying so to
-	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on.
+	// the other nodes until Gone, and for as long as the node lives. A member that another node presents is that node's from then on: that it
+	// is Gone here says nothing any more.
 	Present(m Member)
 
 	// Watch has changed called with all members there are, those of this node included, and then with every change, never two calls at a
@@ -93,4 +102,292 @@ type Retention struct {
 	Messages int                    // for each room; zero means 1,000
 	Age      time.Duration          // zero means 24 h
 	Bytes    int64                  // for all rooms of the kind together; zero means 1 GiB
+}
+
+// engineTimeout is how long a Join or a Publish waits for the engine.
+const engineTimeout = 10 * time.Second
+
+const (
+	fetchAtOnce = 1000    // entries, from the history
+	greeting    = 4 << 10 // bytes of an outbox that a replay leaves to what goes before it
+)
+
+// feed is what comes to a room from the engine. It begins with the room and ends with it.
+type feed struct {
+	ready  chan struct{} // closed when the next two are set
+	err    error         // there is no subscription
+	cancel func()        // ends it
+
+	// Guarded by room.mu.
+	at       Position   // of the latest entry that the members have been handed
+	arriving []*arrival // who is on the way in
+}
+
+// arrival is a connection that is not a member yet, since what it has missed is still being fetched.
+type arrival struct {
+	since   Position
+	at      Position      // where the feed was when it began
+	entries []Entry       // what has come since then
+	reached chan struct{} // closed when the feed has come as far as since
+	there   bool          // that is so
+
+	// Owned by JoinFrom.
+	missed []Entry // what came before then
+	gone   bool    // what came before then cannot be had
+}
+
+// stop ends the subscription of a room that has gone. f is nil if there is no engine.
+func (f *feed) stop() {
+	if f != nil && f.cancel != nil {
+		f.cancel()
+	}
+}
+
+// advanceLocked notes that entries are being delivered.
+func (f *feed) advanceLocked(entries []Entry) {
+	f.at = entries[len(entries)-1].Position
+	for _, a := range f.arriving {
+		a.entries = append(a.entries, entries...)
+		a.lookLocked(f.at)
+	}
+}
+
+// lookLocked sees how far the feed has come.
+func (a *arrival) lookLocked(at Position) {
+	if !a.there && (at.Epoch != a.since.Epoch || at.Offset >= a.since.Offset) {
+		a.there = true
+		close(a.reached)
+	}
+}
+
+// Joining is how a connection joins a room.
+type Joining struct {
+	// Since is from where on the connection wants the entries of the room: what it has missed is replayed, if it can be had and fits into
+	// the outbox (Options.OutboxBytes). The zero Position is from now on.
+	Since Position
+
+	// Greet makes the first message of the room to the connection: at is after which position entries follow, zero if the room
+	// keeps no history, and recovered whether that is Since. It is called with locks held, once the connection is a member: it does not call
+	// server or connections. An empty message is not sent. Nil is none.
+	Greet func(at Position, recovered bool) Message
+}
+
+// JoinFrom is Join, with what the connection has missed before.
+func (c *Conn) JoinFrom(room string, j Joining) error {
+	if err := c.srv.CheckRoom(room); err != nil {
+		return err
+	}
+	s := c.srv
+	r, fresh := s.rooms.pin(room, &s.opts)
+	defer s.rooms.unpin(r)
+	var a *arrival
+	if r.feed != nil {
+		err := s.attach(r, fresh)
+		if err == nil {
+			if a = r.expect(c, j.Since); a != nil {
+				defer r.dismiss(a)
+				err = s.fetch(r, a)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("roomcast: join %q: %w", room, err)
+		}
+	}
+	full := false
+	err := s.rooms.join(c, r, func() { full = c.welcomeLocked(r, j, a) })
+	if full {
+		c.depart()
+	}
+	return err
+}
+
+// fetch gets what was missed before the arrival, as far as it can be had and is no more than may wait for one connection.
+func (s *Server) fetch(r *room, a *arrival) error {
+	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+	defer cancel()
+	select {
+	case <-a.reached:
+	case <-ctx.Done():
+		a.gone = true // the engine has lost what the connection has seen
+		return nil
+	}
+	for at, size := a.since, 0; at != a.at; {
+		entries, err := s.opts.Engine.History(ctx, r.name, at, fetchAtOnce)
+		if errors.Is(err, ErrHistoryGone) || err == nil && (len(entries) == 0 || size > s.opts.OutboxBytes) {
+			a.gone = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if size += len(e.Data); at != a.at {
+				a.missed, at = append(a.missed, e), e.Position
+			}
+		}
+	}
+	return nil
+}
+
+// welcomeLocked greets a new member and replays what it has missed. full is whether the outbox cannot take it: then c has begun to close.
+func (c *Conn) welcomeLocked(r *room, j Joining, a *arrival) (full bool) {
+	var at Position
+	if r.feed != nil {
+		at = r.feed.at
+	}
+	var messages []Message
+	recovered := at.Epoch != "" && j.Since == at
+	if a != nil {
+		if messages, recovered = c.replay(r, a); !recovered {
+			messages = nil
+		}
+	}
+	if recovered {
+		at = j.Since
+	}
+	if j.Greet != nil {
+		if m := j.Greet(at, recovered); len(m.Data) > 0 {
+			messages = append([]Message{m}, messages...)
+		}
+	}
+	for len(messages) > 0 && !full {
+		var f *frame
+		f, messages = c.srv.encodeSome(messages)
+		full = c.offer(f) == offerFull
+	}
+	return full
+}
+
+// replay returns the messages that c has missed, without those that its session is left out of. ok is false if one of them is missing, or they are too much.
+func (c *Conn) replay(r *room, a *arrival) (messages []Message, ok bool) {
+	size, own := 0, c.Session()
+	for at, entries := a.since, append(a.missed, a.entries...); len(entries) > 0; entries = entries[1:] {
+		e := entries[0]
+		if e.Position.Epoch == at.Epoch && e.Position.Offset <= at.Offset {
+			continue // it has come both ways
+		}
+		if at.before(e.Position) > 0 {
+			return nil, false
+		}
+		if at = e.Position; !slices.Contains(e.Except, own) {
+			m := c.srv.render(r.name, entries[:1])[0]
+			size += session.MaxHeader + len(m.Data)
+			messages = append(messages, m)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return messages, !a.gone && c.out.bytes+size <= c.srv.opts.OutboxBytes-greeting
+}
+
+// attach subscribes a fresh room, or waits until who found it fresh has done so.
+func (s *Server) attach(r *room, fresh bool) error {
+	f := r.feed
+	if fresh {
+		ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+		defer cancel()
+		at, stop, err := s.opts.Engine.Subscribe(ctx, r.name, func(entries []Entry) { s.receive(r, entries) })
+		r.mu.Lock()
+		if f.at == (Position{}) { // else something has come meanwhile
+			f.at = at
+		}
+		r.mu.Unlock()
+		f.cancel, f.err = stop, err
+		close(f.ready)
+	}
+	<-f.ready
+	return f.err
+}
+
+// receive delivers what comes from the engine: entries that nobody else is left out of go together.
+func (s *Server) receive(r *room, entries []Entry) {
+	if first := entries[0].Position; first.Epoch != "" && s.opts.Gap != nil {
+		r.mu.Lock()
+		at := r.feed.at
+		r.mu.Unlock()
+		if missed := at.before(first); missed > 0 {
+			if f, err := newFrame(s.opts.Gap(r.name, int(missed))); err == nil {
+				s.deliver(r, f)
+			}
+		}
+	}
+	for len(entries) > 0 {
+		n := 1
+		for n < len(entries) && slices.Equal(entries[n].Except, entries[0].Except) && entries[n].Key == entries[0].Key {
+			n++
+		}
+		batch := entries[:n]
+		entries = entries[n:]
+		for messages := s.render(r.name, batch); len(messages) > 0; {
+			f, rest := s.encodeSome(messages)
+			f.logged, f.key = batch[:f.messages:f.messages], batch[0].Key
+			batch, messages = batch[f.messages:], rest
+			s.deliver(r, f)
+		}
+	}
+}
+
+// before returns how many entries are missing between a position and the next entry. A new epoch begins where the one before has been
+// forgotten: what of it has been missed nobody knows.
+func (p Position) before(next Position) uint64 {
+	from := uint64(0)
+	if p.Epoch == next.Epoch {
+		from = p.Offset
+	}
+	if p.Epoch == "" || next.Offset <= from+1 { // nobody has been handed anything, or nothing is missing
+		return 0
+	}
+	return next.Offset - from - 1
+}
+
+// render makes the messages that members get.
+func (s *Server) render(room string, entries []Entry) []Message {
+	messages := make([]Message, len(entries))
+	for i, e := range entries {
+		messages[i] = e.Message
+		if s.opts.Render != nil {
+			messages[i] = s.opts.Render(room, e)
+		}
+	}
+	return messages
+}
+
+// publish hands a publication to the engine.
+func (s *Server) publish(room string, p Publication) ([]Entry, error) {
+	sessions := slices.Clone(p.Sessions)
+	for _, c := range p.Except {
+		if c != nil {
+			sessions = append(sessions, c.Session())
+		}
+	}
+	entries := make([]Entry, len(p.Messages))
+	for i, m := range p.Messages {
+		entries[i] = Entry{Message: m, Except: sessions, Key: p.Key, Once: p.Once}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+	defer cancel()
+	if err := s.opts.Engine.Publish(ctx, room, entries); err != nil {
+		return nil, fmt.Errorf("roomcast: publish to %q: %w", room, err)
+	}
+	return entries, nil
+}
+
+// expect notes that c is about to join, and wants what follows since. Nil means that it begins with what comes next.
+func (r *room) expect(c *Conn, since Position) *arrival {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if since.Epoch == "" || r.feed.at.Epoch == "" || c.isIn(r) {
+		return nil
+	}
+	a := &arrival{since: since, at: r.feed.at, reached: make(chan struct{})}
+	a.lookLocked(a.at)
+	r.feed.arriving = append(r.feed.arriving, a)
+	return a
+}
+
+// dismiss ends that.
+func (r *room) dismiss(a *arrival) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.feed.arriving = slices.DeleteFunc(r.feed.arriving, func(other *arrival) bool { return other == a })
 }

@@ -4,117 +4,9 @@ import (
 	"errors"
 	"runtime/debug"
 
+	"github.com/roomcast/roomcast/internal/mailbox"
 	"github.com/roomcast/roomcast/internal/session"
 )
-
-// mailbox is what waits for the callbacks of one connection: its messages, oldest first, and at last its end. It holds no lock
-// and calls nobody; it is guarded by Conn.mu.
-type mailbox struct {
-	queue []Message // waiting; nil while there are none
-	bytes int       // what waits, in the measure of Options.MailboxBytes
-	head  uint32    // the oldest in queue
-
-	running bool // a goroutine is handling what waits
-	paused  bool // full: the link has been told to stop reading
-	muted   bool // no further message is handled
-	ended   bool // the end waits behind the messages
-}
-
-// messageOverhead is what a waiting message counts besides its payload, so that very small ones are bounded too.
-const messageOverhead = 64
-
-// post appends a message and reports whether a goroutine has to be started for it.
-func (m *mailbox) post(msg Message) (start bool) {
-	if m.muted {
-		return false
-	}
-	if len(m.queue) == cap(m.queue) && int(m.head) > len(m.queue)/2 {
-		n := copy(m.queue, m.queue[m.head:]) // half of it is handled: move the rest rather than grow
-		clear(m.queue[n:])
-		m.queue, m.head = m.queue[:n], 0
-	}
-	m.queue = append(m.queue, msg)
-	m.bytes += len(msg.Data) + messageOverhead
-	return m.start()
-}
-
-// full reports whether reading has to stop, and notes it.
-func (m *mailbox) full(limit int) bool {
-	m.paused = m.paused || m.bytes >= limit
-	return m.paused
-}
-
-// mute drops the messages that wait and those still to come.
-func (m *mailbox) mute() {
-	m.muted = true
-	m.queue, m.head, m.bytes = nil, 0, 0
-}
-
-// end posts the end of the connection and reports whether a goroutine has to be started for it.
-func (m *mailbox) end() (start bool) {
-	m.ended = true
-	return m.start()
-}
-
-// start reports whether nobody handles what waits, and notes that somebody will.
-func (m *mailbox) start() bool {
-	first := !m.running
-	m.running = true
-	return first
-}
-
-// job is what a mailbox hands out next.
-type job uint8
-
-const (
-	jobNone    job = iota // nothing waits: the goroutine ends
-	jobMessage            // handle the message, or all that are handed out with it
-	jobEnd                // handle the end of the connection; nothing follows
-)
-
-// next takes what has waited longest. resume reports whether reading may go on, half of the limit being free again.
-func (m *mailbox) next(limit int) (what job, msg Message, resume bool) {
-	if int(m.head) == len(m.queue) {
-		what = m.idle()
-		return what, Message{}, what == jobNone && m.resume(limit)
-	}
-	msg = m.queue[m.head]
-	m.queue[m.head] = Message{}
-	m.head++
-	m.bytes -= len(msg.Data) + messageOverhead
-	return jobMessage, msg, m.resume(limit)
-}
-
-// nextAll is next for all messages that wait.
-func (m *mailbox) nextAll(limit int) (what job, all []Message, resume bool) {
-	if len(m.queue) == 0 {
-		what = m.idle()
-		return what, nil, what == jobNone && m.resume(limit)
-	}
-	all = m.queue
-	m.queue, m.bytes = nil, 0
-	return jobMessage, all, m.resume(limit)
-}
-
-// idle is what is next when no message waits.
-func (m *mailbox) idle() job {
-	m.queue, m.head = nil, 0
-	if m.ended {
-		m.ended = false // once
-		return jobEnd
-	}
-	m.running = false
-	return jobNone
-}
-
-// resume reports whether reading was stopped and may go on, and notes it.
-func (m *mailbox) resume(limit int) bool {
-	if !m.paused || m.bytes > limit/2 {
-		return false
-	}
-	m.paused = false
-	return true
-}
 
 // work is the actor: it runs the callbacks of the connection, one after the other, for as long as something waits for them (G6).
 func (c *Conn) work() {
@@ -126,11 +18,11 @@ func (c *Conn) work() {
 	}()
 	for {
 		switch what := c.workOnce(); what {
-		case jobMessage:
-		case jobEnd:
+		case mailbox.Handle:
+		case mailbox.End:
 			c.handleEnd()
 			fallthrough
-		case jobNone:
+		case mailbox.None:
 			returned = true
 			return
 		}
@@ -138,22 +30,22 @@ func (c *Conn) work() {
 }
 
 // workOnce handles the next message or, for Handler.Messages, all that wait, if any do.
-func (c *Conn) workOnce() (what job) {
+func (c *Conn) workOnce() (what mailbox.Job) {
 	var one Message
 	var all []Message
 	var resume bool
 	c.mu.Lock()
 	if c.srv.handler.Messages != nil {
-		what, all, resume = c.in.nextAll(c.srv.opts.MailboxBytes)
+		what, all, resume = c.in.NextAll(c.srv.opts.MailboxBytes)
 	} else {
-		what, one, resume = c.in.next(c.srv.opts.MailboxBytes)
+		what, one, resume = c.in.Next(c.srv.opts.MailboxBytes)
 	}
 	c.mu.Unlock()
 	if resume {
 		c.link.Resume()
 	}
 	switch {
-	case what != jobMessage:
+	case what != mailbox.Handle:
 	case all != nil:
 		c.guard("Messages", func() { c.srv.handler.Messages(c, all) })
 	default:
@@ -198,7 +90,7 @@ func (c *Conn) Receive(p []byte) (more bool) {
 	defer c.mu.Unlock()
 	c.received += uint64(len(p))
 	c.pulse.heard(c.reader.MidFrame())
-	return c.end != nil || !c.in.full(c.srv.opts.MailboxBytes)
+	return c.end != nil || !c.in.Full(c.srv.opts.MailboxBytes)
 }
 
 func (c *Conn) receive(p []byte) error {
@@ -215,7 +107,7 @@ func (i *inbound) OnMessage(binary bool, data []byte) {
 		return
 	}
 	c.mu.Lock()
-	start := c.end == nil && c.in.post(Message{Data: data, Binary: binary})
+	start := c.end == nil && c.in.Post(Message{Data: data, Binary: binary})
 	c.mu.Unlock()
 	if start {
 		go c.work()

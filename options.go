@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/session"
+	"github.com/roomcast/roomcast/internal/wheel"
 )
 
 // Options adjusts a Server. The zero value works: each field says what zero means and what passing a bound leads to.
@@ -28,6 +29,13 @@ type Options struct {
 	// Gap makes the message that a member gets in place of the messages of a room that it missed, where they would have come. It
 	// is called with a lock held: it builds the message and nothing else. Nil means that members are not told.
 	Gap func(room string, missed int) Message
+
+	// Engine is what lies behind the rooms, beyond this process. Nil means nothing: rooms are this server's alone, and nothing is kept.
+	Engine Engine
+
+	// Render makes the message that members get of an entry of the engine, so that it can tell its Position. What is published is an entry first,
+	// on the node that publishes too. It may be called with a lock held: it builds the message and nothing else. Nil means Entry.Message.
+	Render func(room string, e Entry) Message
 
 	// Coalesce is how long what is sent to a connection may wait for more, so that fewer and larger writes leave: each write
 	// costs the kernel some microseconds whatever it carries. Without it, messages that come while others are being written
@@ -134,9 +142,9 @@ func (o Options) Validate() error {
 		return fmt.Errorf("roomcast: Options.PongTimeout is %v, longer than PingInterval %v; set it to at most that",
 			full.PongTimeout, full.PingInterval)
 	}
-	if o.PingInterval > 0 && o.PingInterval < wheelSlots*time.Millisecond {
+	if o.PingInterval > 0 && o.PingInterval < wheel.Slots*time.Millisecond {
 		return fmt.Errorf("roomcast: Options.PingInterval is %v; set at least %v, or a negative value for no pings",
-			o.PingInterval, wheelSlots*time.Millisecond)
+			o.PingInterval, wheel.Slots*time.Millisecond)
 	}
 	if o.Compression > CompressionOn {
 		return fmt.Errorf("roomcast: Options.Compression is %d; set CompressionOff or CompressionOn", o.Compression)

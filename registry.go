@@ -40,66 +40,91 @@ func (g *registry) find(name string) *room {
 	return s.rooms[name]
 }
 
-// join makes c a member of the named room, which comes into being with its first one.
-func (g *registry) join(c *Conn, name string) error {
+// pin returns the named room, which comes into being if there is none, and keeps it until unpin. fresh is whether it has.
+func (g *registry) pin(name string, o *Options) (r *room, fresh bool) {
 	slow := SlowClose
-	if policy := c.srv.opts.Slow; policy != nil {
-		slow = policy(name)
+	if o.Slow != nil {
+		slow = o.Slow(name)
 	}
 	s := g.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.rooms[name]
-	if r == nil {
-		r = newRoom(name, slow)
+	if r = s.rooms[name]; r == nil {
+		r, fresh = newRoom(name, slow, o.Engine != nil), true
+		if s.rooms == nil {
+			s.rooms = make(map[string]*room)
+		}
+		s.rooms[name] = r
 	}
+	r.pins++
+	return r, fresh
+}
+
+// unpin ends that, and the room if nobody has become a member.
+func (g *registry) unpin(r *room) {
+	s := g.shard(r.name)
+	s.mu.Lock()
+	r.pins--
+	gone := s.dropEmptyLocked(r)
+	s.mu.Unlock()
+	if gone {
+		r.feed.stop()
+	}
+}
+
+// join makes c a member of a pinned room. If it is one now, welcome is called before it can be handed anything else, with r.mu held.
+func (g *registry) join(c *Conn, r *room, welcome func()) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := c.enter(r); err != nil {
 		return err
 	}
-	if s.rooms == nil {
-		s.rooms = make(map[string]*room)
+	if welcome != nil {
+		welcome()
 	}
-	s.rooms[name] = r
 	return nil
 }
 
 // leave ends c's membership in the named room, if there is one.
 func (g *registry) leave(c *Conn, name string) {
-	s := g.shard(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.rooms[name]; r != nil {
-		s.removeLocked(c, r)
+	if r := g.find(name); r != nil {
+		g.remove(c, r)
 	}
 }
 
 // leaveAll ends every membership of c, which is closing, so that none is added meanwhile. It costs the number of c's rooms (G2).
 func (g *registry) leaveAll(c *Conn) {
 	for _, r := range c.appendRooms(nil) {
-		s := g.shard(r.name)
-		s.mu.Lock()
-		s.removeLocked(c, r)
-		s.mu.Unlock()
+		g.remove(c, r)
 	}
 }
 
-// removeLocked ends c's membership in r on both sides, and r with its last member (G3).
-func (s *shard) removeLocked(c *Conn, r *room) {
+// remove ends c's membership in r on both sides, and r with its last member (G3).
+func (g *registry) remove(c *Conn, r *room) {
+	s := g.shard(r.name)
+	s.mu.Lock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	seat := c.exit(r)
-	if seat == nil {
-		return
+	if seat != nil {
+		r.removeLocked(seat)
 	}
-	r.removeLocked(seat)
-	if len(r.members) == 0 {
-		delete(s.rooms, r.name)
+	r.mu.Unlock()
+	gone := seat != nil && s.dropEmptyLocked(r)
+	s.mu.Unlock()
+	if gone {
+		r.feed.stop()
 	}
-	if len(s.rooms) == 0 {
+}
+
+// dropEmptyLocked ends a room that has no member and no pin, and reports whether it did. Who joins has pinned it, so that none is added meanwhile.
+func (s *shard) dropEmptyLocked(r *room) bool {
+	if r.pins > 0 || len(r.members) > 0 {
+		return false
+	}
+	if delete(s.rooms, r.name); len(s.rooms) == 0 {
 		s.rooms = nil
 	}
+	return true
 }
 
 // names returns the rooms that have an open member, in no order.

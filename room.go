@@ -9,7 +9,9 @@ import (
 // room is who is in it. It exists in the registry while it has a member. How a message reaches the members is in deliver.go.
 type room struct {
 	name string
-	slow Slow // what becomes of a message that is too much for a member
+	slow Slow  // what becomes of a message that is too much for a member
+	feed *feed // what comes from the engine; nil if there is none
+	pins int   // who holds on to it without being a member; guarded by shard.mu
 
 	// mu is also the room's sequencing lock: it is held while a broadcast is added to the members' outboxes, so that all of
 	// them see the room's broadcasts in one order (G4).
@@ -35,7 +37,13 @@ type membership struct {
 	seat *seat
 }
 
-func newRoom(name string, slow Slow) *room { return &room{name: strings.Clone(name), slow: slow} }
+func newRoom(name string, slow Slow, fed bool) *room {
+	r := &room{name: strings.Clone(name), slow: slow}
+	if fed {
+		r.feed = &feed{ready: make(chan struct{})}
+	}
+	return r
+}
 
 // addLocked seats c.
 func (r *room) addLocked(c *Conn) *seat {

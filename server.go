@@ -17,6 +17,8 @@ import (
 
 	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/netloop"
+	"github.com/roomcast/roomcast/internal/tally"
+	"github.com/roomcast/roomcast/internal/wheel"
 )
 
 // Handler is what an application does about its connections. Each field may be nil. The callbacks of one connection run one after
@@ -60,9 +62,10 @@ type Server struct {
 	stats    counters
 	origins  atomic.Pointer[[]string] // that may connect; the slice never changes
 
-	mu        sync.Mutex // never held together with another lock
-	conns     wheel      // all connections that are not forgotten
-	closing   bool       // Shutdown or Close has been called
+	mu        sync.Mutex         // never held together with another lock
+	conns     wheel.Wheel[*Conn] // all connections that are not forgotten
+	turning   *time.Timer        // turns conns while there are connections
+	closing   bool               // Shutdown or Close has been called
 	listeners []listener
 	drained   chan struct{} // closed when closing and conns is empty
 }
@@ -84,7 +87,9 @@ func New(h Handler, o Options) *Server {
 		rooms:    newRegistry(),
 		drained:  make(chan struct{}),
 	}
+	s.conns.Place = func(c *Conn) *wheel.Place { return &c.beat }
 	s.stats.start = time.Now()
+	s.stats.writes, s.stats.latency = tally.New(1, writeBounds...), tally.New(1e-9, latencyBounds...)
 	s.origins.Store(new(slices.Clone(o.AllowedOrigins)))
 	return s
 }
@@ -113,7 +118,7 @@ func (s *Server) Sample(room string, n int) (some []*Conn, total int) {
 // Conns returns the connections that have not begun to close, in no order.
 func (s *Server) Conns() []*Conn {
 	s.mu.Lock()
-	conns := s.conns.all()
+	conns := s.conns.All()
 	s.mu.Unlock()
 	return slices.DeleteFunc(conns, (*Conn).Closing)
 }
@@ -248,11 +253,11 @@ func (s *Server) refuse() ([]listener, []*Conn) {
 	defer s.mu.Unlock()
 	if !s.closing {
 		s.closing = true
-		if s.conns.count == 0 {
+		if s.conns.Len() == 0 {
 			close(s.drained)
 		}
 	}
-	return s.listeners, s.conns.all()
+	return s.listeners, s.conns.All()
 }
 
 // remember adds a new connection to the set, unless the server is closing.
@@ -262,9 +267,9 @@ func (s *Server) remember(c *Conn) bool {
 	if s.closing {
 		return false
 	}
-	s.conns.add(c)
-	if s.conns.count == 1 && s.opts.PingInterval > 0 {
-		s.conns.timer = time.AfterFunc(s.opts.PingInterval/wheelSlots, s.turnWheel)
+	s.conns.Add(c)
+	if s.conns.Len() == 1 && s.opts.PingInterval > 0 {
+		s.turning = time.AfterFunc(s.opts.PingInterval/wheel.Slots, s.turnWheel)
 	}
 	return true
 }
@@ -273,12 +278,12 @@ func (s *Server) remember(c *Conn) bool {
 func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns.remove(c)
-	if s.conns.count > 0 {
+	s.conns.Remove(c)
+	if s.conns.Len() > 0 {
 		return
 	}
-	if s.conns.timer != nil {
-		s.conns.timer.Stop()
+	if s.turning != nil {
+		s.turning.Stop()
 	}
 	if s.closing {
 		close(s.drained)

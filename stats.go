@@ -1,10 +1,10 @@
 package roomcast
 
 import (
-	"math/bits"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/tally"
 )
 
 // EndReason is why a connection ended: one of a closed list.
@@ -57,11 +57,7 @@ type Stats struct {
 }
 
 // Histogram counts values by their size.
-type Histogram struct {
-	Bounds []float64 // in ascending order; not to be changed
-	Counts []uint64  // by bound: values up to it and above the one before. The last count has those above all bounds
-	Sum    float64   // of all values
-}
+type Histogram = tally.Histogram
 
 // The bounds of the two histograms: the first is powers of two.
 var (
@@ -81,10 +77,8 @@ type counters struct {
 	superseded atomic.Uint64
 	ended      [len(endReasons)]atomic.Uint64
 
-	writes    [12]atomic.Uint64 // by writeBounds
-	written   atomic.Uint64     // frames, in all of them
-	latencies [17]atomic.Uint64 // by latencyBounds
-	latency   atomic.Uint64     // nanoseconds, of all of them
+	writes  *tally.Counter // frames
+	latency *tally.Counter // nanoseconds
 
 	start time.Time // Conn.since and frame.born count from here
 }
@@ -102,24 +96,10 @@ func (n *counters) countWrite(frames int, born time.Duration) {
 	if frames == 0 {
 		return // a part of one
 	}
-	n.writes[min(bits.Len(uint(frames-1)), len(writeBounds))].Add(1)
-	n.written.Add(uint64(frames))
-	if born == 0 {
-		return
+	n.writes.Count(uint64(frames))
+	if born != 0 {
+		n.latency.Count(uint64(time.Since(n.start) - born))
 	}
-	took := time.Since(n.start) - born
-	i, _ := slices.BinarySearch(latencyBounds, took.Seconds())
-	n.latencies[i].Add(1)
-	n.latency.Add(uint64(took))
-}
-
-// histogram returns what has been counted.
-func histogram(bounds []float64, counts []atomic.Uint64, sum float64) Histogram {
-	h := Histogram{Bounds: bounds, Counts: make([]uint64, len(counts)), Sum: sum}
-	for i := range counts {
-		h.Counts[i] = counts[i].Load()
-	}
-	return h
 }
 
 // countEnd counts the end of a connection.
@@ -134,7 +114,7 @@ func (n *counters) countEnd(why EndReason) {
 // Stats returns the counts at this moment.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	connections := s.conns.count
+	connections := s.conns.Len()
 	s.mu.Unlock()
 	st := Stats{
 		Connections: connections,
@@ -145,8 +125,8 @@ func (s *Server) Stats() Stats {
 		Delivered:   s.stats.delivered.Load(),
 		Dropped:     s.stats.dropped.Load(),
 		Superseded:  s.stats.superseded.Load(),
-		Writes:      histogram(writeBounds, s.stats.writes[:], float64(s.stats.written.Load())),
-		Latency:     histogram(latencyBounds, s.stats.latencies[:], time.Duration(s.stats.latency.Load()).Seconds()),
+		Writes:      s.stats.writes.Histogram(),
+		Latency:     s.stats.latency.Histogram(),
 	}
 	for i, r := range endReasons {
 		st.Ended[r] = s.stats.ended[i].Load()

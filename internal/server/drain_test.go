@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/hub"
+	"github.com/roomcast/roomcast/internal/server/protocol"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
 
@@ -116,7 +118,7 @@ func TestDrain(t *testing.T) {
 		synctest.Wait() // the first batch has gone
 		r.refuses()
 		members := len(r.server.hub.Server().Members("k"))
-		if _, err := r.server.hub.Server().Broadcast("k", roomcast.Text(`{"data":"last"}`)); err != nil {
+		if _, err := r.server.hub.Publish("k", hub.Post{Payload: protocol.Payload{Bytes: []byte(`"last"`)}}); err != nil {
 			t.Error(err)
 		}
 		if err := r.wait(); err != nil {

@@ -31,14 +31,14 @@ import (
 type Hub interface {
 	CheckRoom(name string) error
 	Publish(room string, p hub.Post) (roomcast.Receipt, error)
-	PublishTo(t hub.Target, p hub.Post) (receipt roomcast.Receipt, found bool)
+	PublishTo(t hub.Target, p hub.Post) (receipt roomcast.Receipt, found bool, err error)
 	Rooms(match func(name string) bool, after string, limit int) (page []hub.Room, next string)
 	Members(room, after string, limit int) (page []hub.Client, next string, total int)
 	Clients(t hub.Target, after string, limit int) (page []hub.Client, next string, total int)
 	Client(connection string) (c hub.Client, rooms []string, found bool)
 	Join(t hub.Target, room string) (joined int, err error)
-	Leave(t hub.Target, room, reason string) (left int)
-	Disconnect(t hub.Target, reason string) int
+	Leave(t hub.Target, room, reason string) (left int, err error)
+	Disconnect(t hub.Target, reason string) (int, error)
 }
 
 // Keys are the API keys.

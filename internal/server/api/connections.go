@@ -139,7 +139,7 @@ func (a *API) join(t hub.Target, room string) (Joined, error) {
 		return Joined{}, problem(http.StatusConflict, "", nil,
 			"room %q: %d connections have joined, but another one is in as many rooms as it may be; take it out of one first", room, n)
 	case err != nil:
-		return Joined{}, invalid("path.room", room, "%v", err)
+		return Joined{}, unavailable(err)
 	}
 	return Joined{n}, nil
 }
@@ -148,14 +148,21 @@ func (a *API) leave(t hub.Target, room string, why Reason) (Left, error) {
 	if fault := first(a.checkRoom("path.room", room), why.check(), a.check(t)); fault != nil {
 		return Left{}, fault
 	}
-	return Left{a.hub.Leave(t, room, why.Reason)}, nil
+	n, err := a.hub.Leave(t, room, why.Reason)
+	if err != nil {
+		return Left{}, unavailable(err)
+	}
+	return Left{n}, nil
 }
 
 func (a *API) disconnect(t hub.Target, why Reason) (Disconnected, error) {
 	if fault := first(why.check(), a.check(t)); fault != nil {
 		return Disconnected{}, fault
 	}
-	n := a.hub.Disconnect(t, why.Reason)
+	n, err := a.hub.Disconnect(t, why.Reason)
+	if err != nil {
+		return Disconnected{}, unavailable(err)
+	}
 	if n > 0 {
 		a.log.Info("disconnected by the backend", "connection", t.Connection, "user", t.User, "reason", why.Reason, "connections", n)
 	}

@@ -61,10 +61,12 @@ func eitherPayload(s *huma.Schema) *huma.Schema {
 
 // Receipt is what came of a publication.
 type Receipt struct {
-	Delivered int  `json:"delivered" doc:"Connections for which it waits to be written to the socket."`
-	Failed    int  `json:"failed" doc:"Connections that were too slow to be given it, and are closed for it."`
-	Dropped   int  `json:"dropped" doc:"Connections that were too slow to be given it and do without, for the room allows that; they are told by the notice gap."`
-	Replayed  bool `json:"replayed,omitempty" doc:"True if this is the answer to an earlier publication with the same idempotency key, and nothing was sent now."`
+	Delivered int    `json:"delivered" doc:"Connections for which it waits to be written to the socket."`
+	Failed    int    `json:"failed" doc:"Connections that were too slow to be given it, and are closed for it."`
+	Dropped   int    `json:"dropped" doc:"Connections that were too slow to be given it and do without, for the room allows that; they are told by the notice gap."`
+	Epoch     string `json:"epoch,omitempty" doc:"In a room that keeps a history: the numbering in which the message has its offset. The counts are 0 then: whoever is, or comes back, in the room gets it."`
+	Offset    uint64 `json:"offset,omitempty" doc:"The place of the message in the history of the room."`
+	Replayed  bool   `json:"replayed,omitempty" doc:"True if this is the answer to an earlier publication with the same idempotency key, and nothing was sent now."`
 }
 
 // Publication is a message and to whom it is sent.
@@ -90,7 +92,7 @@ func (Address) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 
 // post is the message as the hub takes it. Where is where it stands, for errors.
 func (m *RoomMessage) post(where string) (hub.Post, *huma.ErrorModel) {
-	p := hub.Post{User: m.User, Key: m.Key}
+	p := hub.Post{User: m.User, Key: m.Key, Once: m.IdempotencyKey}
 	for _, t := range []struct {
 		name, value string
 		limit       int
@@ -162,7 +164,7 @@ func (a *API) publish(ctx context.Context, where string, p Publication) (Receipt
 	p.IdempotencyKey = ""
 	what, _ := json.Marshal(p) // strings, and JSON that has been read
 	r, replayed, err := a.done.once(ctx, key, sha256.Sum256(what), send)
-	r.Replayed = replayed
+	r.Replayed = r.Replayed || replayed
 	switch {
 	case errors.Is(err, errOtherBody):
 		return r, invalid(where+".idempotency_key", key, "it was used for another publication within the last %v: take a fresh key for each", a.done.window)
@@ -182,7 +184,7 @@ func (a *API) send(where string, to Address, p hub.Post) (Receipt, error) {
 	}
 	r, err := a.hub.Publish(to.Room, p)
 	if err != nil {
-		return Receipt{}, invalid(where, nil, "%v", err)
+		return Receipt{}, unavailable(err)
 	}
 	return receiptOf(r), nil
 }
@@ -196,7 +198,10 @@ func (a *API) sendDirect(where string, to Address, p hub.Post) (Receipt, error) 
 			return Receipt{}, fault
 		}
 	}
-	r, found := a.hub.PublishTo(hub.Target{Connection: to.Connection, User: to.User}, p)
+	r, found, err := a.hub.PublishTo(hub.Target{Connection: to.Connection, User: to.User}, p)
+	if err != nil {
+		return Receipt{}, unavailable(err)
+	}
 	if !found && to.Connection != "" {
 		return Receipt{}, noConnection(to.Connection)
 	}
@@ -204,7 +209,9 @@ func (a *API) sendDirect(where string, to Address, p hub.Post) (Receipt, error) 
 }
 
 func receiptOf(r roomcast.Receipt) Receipt {
-	return Receipt{Delivered: r.Delivered, Failed: r.Failed, Dropped: r.Dropped}
+	return Receipt{
+		Delivered: r.Delivered, Failed: r.Failed, Dropped: r.Dropped, Epoch: r.At.Epoch, Offset: r.At.Offset, Replayed: r.Again,
+	}
 }
 
 // checkUser reports what is wrong with the name of a user.

@@ -1,13 +1,17 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/roomcast/roomcast"
 )
 
 // mostEchoed is how many bytes of a value an error repeats.
@@ -27,6 +31,15 @@ func problem(status int, where string, value any, format string, args ...any) *h
 // invalid is a problem with what was asked for.
 func invalid(where string, value any, format string, args ...any) *huma.ErrorModel {
 	return problem(http.StatusUnprocessableEntity, where, value, format, args...)
+}
+
+// unavailable is a problem with what lies behind the rooms, or with another server of the cluster.
+func unavailable(err error) *huma.ErrorModel {
+	if errors.Is(err, roomcast.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return problem(http.StatusServiceUnavailable, "", nil, "%s; what has been done is not known: repeat it later, a publication with the same idempotency key",
+			strings.TrimPrefix(err.Error(), "roomcast: "))
+	}
+	return problem(http.StatusInternalServerError, "", nil, "%v", err)
 }
 
 // write answers with a problem where huma does not.

@@ -34,10 +34,11 @@ type Connection struct {
 	Session    string `json:"session" doc:"The id of its session."`
 	User       string `json:"user,omitempty" doc:"Whom its token names; left out if nobody is authenticated."`
 	Address    string `json:"address" doc:"The client's address and port, as the server sees them."`
+	Node       string `json:"node,omitempty" doc:"The server it is connected to, or was a moment ago; left out if there is only one."`
 }
 
 func connectionOf(c hub.Client) Connection {
-	return Connection{Connection: c.Connection, Session: c.Session, User: c.User, Address: c.Address}
+	return Connection{Connection: c.Connection, Session: c.Session, User: c.User, Address: c.Address, Node: c.Node}
 }
 
 func connectionsOf(clients []hub.Client) []Connection {

@@ -12,24 +12,23 @@ type batch struct {
 	room     string
 	echo     bool
 	key      string
+	once     string // of the one message that there is then
 	messages []roomcast.Message
-	acks     [][]byte // ids
+	ids      [][]byte // of the messages; nil is that of one that wants no ack
 }
 
 // add takes a send that may be done.
 func (b *batch) add(r protocol.Request) {
-	if len(b.messages) > 0 && (b.room != r.Room || b.echo != r.Echo || b.key != r.Key) {
+	if len(b.messages) > 0 && (b.room != r.Room || b.echo != r.Echo || b.key != r.Key || b.once != "" || r.Once != "") {
 		b.flush()
 	}
-	b.room, b.echo, b.key = r.Room, r.Echo, r.Key
-	sender := b.client.sender()
+	b.room, b.echo, b.key, b.once = r.Room, r.Echo, r.Key, r.Once
+	sender := b.client.self.Load().sender()
 	if r.As != "" {
 		sender = protocol.Sender{User: r.As}
 	}
-	b.messages = append(b.messages, roomcast.Message{Data: protocol.AppendMessage(nil, r.Room, sender, r.Payload)})
-	if r.ID != nil {
-		b.acks = append(b.acks, r.ID)
-	}
+	b.messages = append(b.messages, roomcast.Message{Data: protocol.AppendBody(nil, sender, r.Payload)})
+	b.ids = append(b.ids, r.ID)
 }
 
 // flush publishes what has been gathered, and acks it.
@@ -37,17 +36,29 @@ func (b *batch) flush() {
 	if len(b.messages) == 0 {
 		return
 	}
-	p := roomcast.Publication{Messages: b.messages, Key: b.key}
+	c := b.client
+	p := roomcast.Publication{Messages: b.messages, Key: b.key, Once: b.once}
 	if p.Key == "" {
-		p.Key = b.client.id
+		p.Key = c.self.Load().connection
 	}
 	if !b.echo {
-		p.Except = []*roomcast.Conn{b.client.conn}
+		p.Except = []*roomcast.Conn{c.conn}
 	}
-	_, _ = b.client.hub.rooms.Publish(b.room, p) // the frames were UTF-8, and so is what is made of them
-	for _, id := range b.acks {
-		b.client.say(protocol.AppendAck(nil, id, 0))
+	receipt, err := c.hub.rooms.Publish(b.room, p) // the frames were UTF-8, and so is what is made of them
+	for i, id := range b.ids {
+		switch {
+		case err != nil:
+			refused := unavailable(err)
+			refused.ID, refused.Room = id, b.room
+			c.say(protocol.AppendError(nil, protocol.Error(*refused)))
+		case receipt.At.Epoch == "":
+			c.answer(protocol.AppendAck(nil, id, 0))
+		default:
+			at := protocol.Position(receipt.At)
+			at.Offset -= uint64(len(b.ids) - 1 - i)
+			c.answer(protocol.AppendAckAt(nil, id, at))
+		}
 	}
 	clear(b.messages)
-	b.messages, b.acks = b.messages[:0], b.acks[:0]
+	b.messages, b.ids = b.messages[:0], b.ids[:0]
 }

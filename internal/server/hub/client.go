@@ -14,13 +14,12 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// client is one connection that speaks the protocol.
+// client is one connection that speaks the protocol. Its session may be older than it is.
 type client struct {
-	hub     *Hub
-	conn    *roomcast.Conn
-	id      string // of the connection
-	session string // others do not see it
-	leave   func() // its address's count; nil if there is none
+	hub   *Hub
+	conn  *roomcast.Conn
+	leave func() // its address's count; nil if there is none
+	self  atomic.Pointer[session]
 
 	// Owned by the callbacks of the connection, which never overlap.
 	admitted bool
@@ -34,23 +33,17 @@ type client struct {
 
 	ended atomic.Bool // the hub has closed the connection: what else has come from it counts for nothing
 
-	// The rooms it may send to are kept here too: what a client sends before it hangs up is sent, though it is in no room any more.
-	mu     sync.Mutex // taken before the locks of roomcast
-	joined map[string]origin
+	mu sync.Mutex // one at a time changes in which rooms it is. Taken before all other locks; the engine may be waited for with it held
 }
 
-// origin is who has put a client into a room. What the backend has done, a token does not undo.
-type origin uint8
-
-const (
-	byItself origin = iota
-	byBackend
-)
+// Session is what roomcast knows the connection by: it is left out of what its session has sent without echo, on whatever connection that was.
+func (c *client) Session() string { return c.self.Load().id }
 
 // connect is roomcast's Connect callback: whoever is let in has hello before the upgrade's answer is seen (G11).
 func (h *Hub) connect(conn *roomcast.Conn, r *http.Request) error {
 	leave, refusal := h.desk.Enter(r)
-	c := &client{hub: h, conn: conn, id: conn.ID(), session: rand.Text(), leave: leave}
+	c := &client{hub: h, conn: conn, leave: leave}
+	c.self.Store(&session{id: rand.Text(), connection: conn.ID()})
 	c.pace = newPace(*h.limits.Load(), h.config.Rooms.MaxRoomsPerConn)
 	conn.SetValue(c)
 	if refusal != nil {
@@ -76,7 +69,7 @@ func (h *Hub) connect(conn *roomcast.Conn, r *http.Request) error {
 }
 
 // close is roomcast's Close callback.
-func (h *Hub) close(conn *roomcast.Conn, _ int, _ string) {
+func (h *Hub) close(conn *roomcast.Conn, code int, _ string) {
 	c, ok := conn.Value().(*client)
 	if !ok {
 		return // Connect panicked
@@ -85,7 +78,7 @@ func (h *Hub) close(conn *roomcast.Conn, _ int, _ string) {
 		c.deadline.Stop()
 	}
 	if c.admitted {
-		h.clients.remove(c)
+		h.depart(c, code)
 	}
 	c.pass.Release()
 	if c.leave != nil {
@@ -120,19 +113,26 @@ func (c *client) admit(pass *admission.Pass) {
 		c.deadline = nil
 	}
 	c.admitted, c.pass, c.user = true, pass, pass.User()
-	c.hub.clients.add(c, protocol.AppendHello(nil, c.hello()))
+	s := c.self.Load()
+	s.user = c.user // nobody else has it yet
+	c.hub.roster.add(c, s, protocol.AppendHello(nil, c.hello(s)))
+	c.hub.announce(s)
 }
 
-func (c *client) hello() protocol.Hello {
+func (c *client) hello(s *session) protocol.Hello {
 	o, l := c.hub.config.Rooms, c.hub.limits.Load()
-	return protocol.Hello{
-		Server: c.hub.config.Version, Connection: c.id, Session: c.session, User: c.user, TokenTTL: c.ttl(),
+	hello := protocol.Hello{
+		Server: c.hub.config.Version, Connection: s.connection, Session: s.id, User: s.user, TokenTTL: c.ttl(),
 		Limits: protocol.Limits{
 			MessageBytes: o.MaxMessageBytes, Rooms: o.MaxRoomsPerConn, RoomNameBytes: o.MaxRoomNameBytes,
 			MessagesPerSecond: l.MessageRate, BytesPerSecond: l.ByteRate, JoinsPerSecond: l.JoinRate,
 			PingInterval: max(0, o.PingInterval),
 		},
 	}
+	if hello.Resume = c.hub.tokenOf(s); hello.Resume != "" {
+		hello.SessionTTL = c.hub.config.SessionTTL
+	}
+	return hello
 }
 
 // ttl is how long the token is good for; 0 is for ever, and a token that ends this instant has a nanosecond.
@@ -142,9 +142,6 @@ func (c *client) ttl() time.Duration {
 	}
 	return 0
 }
-
-// sender is how others see the client.
-func (c *client) sender() protocol.Sender { return protocol.Sender{Connection: c.id, User: c.user} }
 
 // say sends one message of the protocol to the client. That it cannot be sent means that the client is closing, which Close is told.
 func (c *client) say(event []byte) {
@@ -157,57 +154,43 @@ func (c *client) end(code protocol.CloseCode, reason string) {
 	_ = c.conn.Close(int(code), reason) // the codes are those of the table, and the reasons are short
 }
 
-// enter makes the client a member of the room, and reports whether it was none. It says event, if there is one: the backend's only to a new
-// member. It is said before anybody else can change the membership, so that the last word that the client hears of a room is true.
-func (c *client) enter(room string, by origin, event []byte) (entered bool, err error) {
+// enter makes the client a member of the room, and reports whether it was none. By itself it is greeted in any case, by the backend only as
+// a new member. It is greeted before anybody else can change the membership, so that the last word that the client hears of a room is true.
+func (c *client) enter(room string, g grip, since roomcast.Position, greet func(at roomcast.Position, recovered bool) []byte) (entered bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.conn.Join(room); err != nil {
-		return false, err
+	err = c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) (m roomcast.Message) {
+		if entered = c.hub.roster.enter(c, room, g); entered || g.by == byItself {
+			m.Data = greet(at, recovered)
+		}
+		return m
+	}})
+	if err == nil {
+		c.hub.announce(c.self.Load())
 	}
-	if c.joined == nil {
-		c.joined = map[string]origin{}
-	}
-	before, in := c.joined[room]
-	c.joined[room] = max(by, before)
-	if event != nil && (by == byItself || !in) {
-		c.say(event)
-	}
-	return !in, nil
+	return entered, err
 }
 
 // exit ends that, and reports whether the client was a member. It says event, if there is one, likewise.
 func (c *client) exit(room string, by origin, event []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, in := c.joined[room]
 	c.conn.Leave(room)
-	delete(c.joined, room)
+	in := c.hub.roster.exit(c, room)
 	if event != nil && (by == byItself || in) {
 		c.say(event)
 	}
-	return in
-}
-
-// in reports whether the client is a member, or was when it hung up.
-func (c *client) in(room string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, in := c.joined[room]
+	if in {
+		c.hub.announce(c.self.Load())
+	}
 	return in
 }
 
 // leaveForbidden takes the client out of the rooms that it has joined by itself and that its token does not allow any more.
 func (c *client) leaveForbidden() {
-	c.mu.Lock()
-	var forbidden []string
-	for room, by := range c.joined {
-		if by == byItself && !c.pass.Allows(auth.Join, room) {
-			forbidden = append(forbidden, room)
+	for _, room := range c.hub.roster.joinedByItself(c.self.Load()) {
+		if !c.pass.Allows(auth.Join, room) {
+			c.exit(room, byBackend, protocol.AppendLeft(nil, room, "the token does not allow it any more"))
 		}
-	}
-	c.mu.Unlock()
-	for _, room := range forbidden {
-		c.exit(room, byBackend, protocol.AppendLeft(nil, room, "the token does not allow it any more"))
 	}
 }

@@ -1,23 +1,37 @@
 package hub
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/admission"
 	"github.com/roomcast/roomcast/internal/server/protocol"
+	"github.com/roomcast/roomcast/memengine"
 )
 
 // Hub serves the clients of the protocol. Its methods may be called from anywhere at any time.
 type Hub struct {
-	rooms   *roomcast.Server
-	config  Config
-	desk    *admission.Desk
-	clients directory
-	limits  atomic.Pointer[Limits]
+	rooms  *roomcast.Server
+	config Config
+	desk   *admission.Desk
+	roster *roster
+	limits atomic.Pointer[Limits]
+	key    atomic.Pointer[[]byte] // of resume tokens; nil while there is none
+
+	telling   sync.Mutex // one at a time tells other nodes of sessions, in the order of what happens to each. Taken before roster.mu
+	lastAsked atomic.Uint64
+	asked     sync.Map // of other nodes: chan outcome by uint64
+
+	ctx      context.Context // until Stop
+	cancel   context.CancelFunc
+	stopping sync.RWMutex // held while a task is added, and by Stop
+	tasks    sync.WaitGroup
+	unwatch  func() // nil if there are no other nodes
 }
 
 // Config is what a hub is made of.
@@ -26,6 +40,12 @@ type Config struct {
 	Rooms   roomcast.Options // MaxMessageBytes, MaxRoomsPerConn, MaxRoomNameBytes and PingInterval are set, for hello
 	Desk    *admission.Desk  // who is let in
 	Limits  Limits
+
+	// Engine is what lies behind the rooms and tells other nodes of the sessions. Nil means one in memory without any history.
+	Engine roomcast.Engine
+
+	// SessionTTL is how long a session waits for its client to come back. Zero means that it ends with the connection.
+	SessionTTL time.Duration
 
 	// TokenTimeout is how long a client may take to show a token, if one is required; then it is closed with 3001.
 	TokenTimeout time.Duration
@@ -39,14 +59,44 @@ type Limits struct {
 	JoinRate    int // joins; those that a client may have in all, Options.MaxRoomsPerConn, may come at once
 }
 
-// New returns a hub without clients.
+// New returns a hub without clients. Stop has to be called when it is not needed any more.
 func New(c Config) *Hub {
+	if c.Engine == nil {
+		c.Engine = memengine.New(memengine.Options{})
+	}
 	c.Rooms.Subprotocols = []string{protocol.Version}
 	c.Rooms.Gap = gap
-	h := &Hub{config: c, desk: c.Desk}
+	c.Rooms.Engine, c.Rooms.Render = c.Engine, render
+	h := &Hub{config: c, desk: c.Desk, roster: newRoster(c.Engine.Node())}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.limits.Store(&c.Limits)
 	h.rooms = roomcast.New(roomcast.Handler{Connect: h.connect, Messages: h.messages, Close: h.close}, c.Rooms)
+	if h.roster.node != "" {
+		h.tasks.Go(h.listen)
+		h.unwatch = c.Engine.Watch(h.watch)
+	}
 	return h
+}
+
+// SetSessionKey has clients given resume tokens that are signed with the key, which all nodes have in common. Without one there are none.
+func (h *Hub) SetSessionKey(key []byte) { h.key.Store(&key) }
+
+// Stop ends what the hub does besides serving clients, who have gone: it listens to other nodes no more, and waits for no client to come back. The
+// engine is left alone, so that other nodes know who may come back to them.
+func (h *Hub) Stop() {
+	h.stopping.Lock()
+	h.cancel()
+	h.stopping.Unlock()
+	if h.unwatch != nil {
+		h.unwatch()
+	}
+	h.roster.end()
+	h.tasks.Wait()
+}
+
+// render is how members see an entry of the engine: roomcast.Options.Render.
+func render(room string, e roomcast.Entry) roomcast.Message {
+	return roomcast.Message{Data: protocol.AppendMessageAt(make([]byte, 0, 96+len(room)+len(e.Data)), room, protocol.Position(e.Position), e.Data)}
 }
 
 // SetLimits changes the limits of the clients that come from now on.
@@ -65,7 +115,7 @@ func (h *Hub) Server() *roomcast.Server { return h.rooms }
 
 // TellDraining tells every client that the server is about to stop, and each another time after which to connect again, within the given one.
 func (h *Hub) TellDraining(within time.Duration) {
-	for _, c := range h.clients.all() {
+	for _, c := range h.roster.clients(h.roster.all()) {
 		c.say(protocol.AppendDraining(nil, rand.N(within+time.Millisecond)+time.Millisecond))
 	}
 }

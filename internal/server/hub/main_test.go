@@ -54,9 +54,17 @@ func start(t *testing.T, tokens bool, change func(*Config)) *world {
 	w := &world{t: t, hub: New(c), desk: c.Desk, gate: gate}
 	t.Cleanup(func() {
 		_ = w.hub.Server().Shutdown(context.Background())
+		w.hub.Stop()
 		gate.Close()
-		if d := &w.hub.clients; len(d.connections)+len(d.sessions)+len(d.users) > 0 {
-			t.Errorf("clients stay: %v, %v, %v", d.connections, d.sessions, d.users)
+		r := w.hub.roster
+		for _, s := range r.all() {
+			if s.client != nil {
+				t.Errorf("a client stays: %v", s.client)
+			}
+			r.drop(s)
+		}
+		if len(r.sessions)+len(r.connections)+len(r.users)+len(r.rooms) > 0 {
+			t.Errorf("what stays: %v, %v, %v, %v", r.sessions, r.connections, r.users, r.rooms)
 		}
 	})
 	return w

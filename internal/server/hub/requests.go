@@ -10,9 +10,6 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// mostMembers is how many members the answer to a members request lists.
-const mostMembers = 100
-
 // mostTokens is how many tokens that do not count one connection may show: each is checked and logged.
 const mostTokens = 10
 
@@ -71,7 +68,14 @@ func (c *client) handle(b *batch, m roomcast.Message) {
 	answer, refused := c.do(r)
 	if refused != nil {
 		c.refuse(r, refused)
-	} else if answer != nil {
+		return
+	}
+	c.answer(answer)
+}
+
+// answer says what a request is answered with, if anything.
+func (c *client) answer(answer []byte) {
+	if answer != nil {
 		c.say(answer)
 	}
 }
@@ -104,6 +108,8 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 		refused = c.direct(r)
 	case protocol.List:
 		return c.members(r)
+	case protocol.Resume:
+		return c.resume(r)
 	case protocol.Token:
 		return c.token(r)
 	case protocol.Ping:
@@ -121,19 +127,37 @@ func (c *client) join(r protocol.Request) *refusal {
 	if !c.pass.Allows(auth.Join, room) {
 		return refuse(protocol.Forbidden, "the token does not allow to join this room")
 	}
-	switch _, err := c.enter(room, byItself, protocol.AppendAck(nil, r.ID, 0)); {
+	if r.Presence && !c.pass.Allows(auth.Presence, room) {
+		return refuse(protocol.Forbidden, "the token does not allow to see who is in this room; join without \"presence\"")
+	}
+	var since roomcast.Position
+	if r.Since != nil {
+		since = roomcast.Position(*r.Since)
+	}
+	_, err := c.enter(room, grip{byItself, r.Presence}, since, func(at roomcast.Position, recovered bool) []byte {
+		return protocol.AppendJoinAck(nil, r.ID, protocol.Placed{Position: protocol.Position(at), Since: r.Since != nil, Recovered: recovered})
+	})
+	switch {
 	case err == nil, errors.Is(err, roomcast.ErrClosed): // nobody reads the answer
 		return nil
 	case errors.Is(err, roomcast.ErrTooManyRooms):
 		return refuse(protocol.TooManyRooms, "this connection is in %d rooms, the most it may be in; leave one first", c.hub.config.Rooms.MaxRoomsPerConn)
 	default:
-		return refuse(protocol.Internal, "%v", err)
+		return unavailable(err)
 	}
+}
+
+// unavailable is the refusal for an error of what lies behind the rooms.
+func unavailable(err error) *refusal {
+	if errors.Is(err, roomcast.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return refuse(protocol.Unavailable, "what lies behind this room is away; repeat it later")
+	}
+	return refuse(protocol.Internal, "%v", err)
 }
 
 // maySend reports why r, which is a send, is not done.
 func (c *client) maySend(r protocol.Request) *refusal {
-	if !c.in(r.Room) {
+	if !c.hub.roster.in(c.self.Load(), r.Room) {
 		return refuse(protocol.NotJoined, "not in this room; join it first")
 	}
 	if !c.pass.Allows(auth.Send, r.Room) {
@@ -179,17 +203,16 @@ func (c *client) direct(r protocol.Request) *refusal {
 	if len(r.To.Connection) > mostTarget || len(r.To.User) > mostTarget {
 		return refuse(protocol.BadRequest, "\"to\" has more than %d bytes, as no connection and no user has", mostTarget)
 	}
-	event := roomcast.Message{Data: protocol.AppendDirect(nil, c.sender(), r.Payload)}
-	reached := 0
-	for _, other := range c.hub.clients.find(Target{Connection: r.To.Connection, User: r.To.User}) {
-		if other.conn.Send(event) == nil {
-			reached++
-		}
-	}
-	if reached == 0 {
+	target := Target{Connection: r.To.Connection, User: r.To.User}
+	done, err := c.hub.everywhere(target, command{Do: doSend, Event: protocol.AppendDirect(nil, c.self.Load().sender(), r.Payload)})
+	switch {
+	case done.Delivered > 0:
+		return nil
+	case err != nil:
+		return unavailable(err)
+	default:
 		return refuse(protocol.NotFound, "nobody is connected as %q", r.To.Connection+r.To.User)
 	}
-	return nil
 }
 
 // mostTarget is how long the name of a user may be; ids of connections are shorter.
@@ -203,12 +226,10 @@ func (c *client) members(r protocol.Request) (answer []byte, _ *refusal) {
 	if !c.pass.Allows(auth.Presence, r.Room) {
 		return nil, refuse(protocol.Forbidden, "the token does not allow to see who is in this room")
 	}
-	conns, total := c.hub.rooms.Sample(r.Room, mostMembers)
-	listed := make([]protocol.Sender, 0, len(conns))
-	for _, conn := range conns {
-		if other, ok := conn.Value().(*client); ok {
-			listed = append(listed, other.sender())
-		}
+	page, next, count, people := c.hub.roster.page(r.Room, r.After, r.Limit)
+	m := protocol.Members{Count: count, Users: people, Next: next, Listed: make([]protocol.Sender, 0, len(page))}
+	for _, s := range page {
+		m.Listed = append(m.Listed, s.sender())
 	}
-	return protocol.AppendMembers(nil, r.ID, r.Room, total, listed), nil
+	return protocol.AppendMembers(nil, r.ID, r.Room, m), nil
 }

@@ -132,7 +132,7 @@ func TestRights(t *testing.T) {
 		ann.say(`{"type":"send","room":"stage","as":"ann","data":2}`)
 		ann.hears(`{"type":"message","room":"stage","from":{"user":"ann"},"data":2}`)
 		ann.say(`{"type":"members","room":"stage"}`)
-		ann.hears(`{"type":"members","room":"stage","count":1,"members":[{"connection":"<me>","user":"ann"}]}`)
+		ann.hears(`{"type":"members","room":"stage","count":1,"users":1,"members":[{"connection":"<me>","user":"ann"}]}`)
 	})
 }
 
@@ -160,7 +160,7 @@ func TestDirectToUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, true, nil)
 		ann1, ann2, bob := w.user("ann", nil), w.user("ann", nil), w.user("bob", nil)
-		if _, found := w.hub.PublishTo(Target{User: "ann"}, Post{}); !found {
+		if _, found, _ := w.hub.PublishTo(Target{User: "ann"}, Post{}); !found {
 			t.Error("ann is not found")
 		}
 		for _, p := range []*person{ann1, ann2} {
@@ -170,7 +170,7 @@ func TestDirectToUser(t *testing.T) {
 		ann1.Close(1000, "")
 		ann2.Close(1000, "")
 		synctest.Wait()
-		if _, found := w.hub.PublishTo(Target{User: "ann"}, Post{}); found {
+		if _, found, _ := w.hub.PublishTo(Target{User: "ann"}, Post{}); found {
 			t.Error("ann is found when she has gone")
 		}
 	})

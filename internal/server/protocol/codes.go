@@ -62,6 +62,7 @@ const (
 	CloseUnauthorized  CloseCode = 3001
 	CloseForbidden     CloseCode = 3002
 	CloseKicked        CloseCode = 3003
+	CloseSuperseded    CloseCode = 3004
 	CloseThrottled     CloseCode = 3100
 	CloseTokenExpired  CloseCode = 3200
 )
@@ -98,6 +99,7 @@ var CloseCodes = []CloseInfo{
 	{CloseUnauthorized, "unauthorized", "No valid token came in time.", RetryNever},
 	{CloseForbidden, "forbidden", "The user is shut out, or the token was revoked.", RetryNever},
 	{CloseKicked, "kicked", "Somebody ended this connection on purpose.", RetryNever},
+	{CloseSuperseded, "superseded", "The session goes on in another connection.", RetryNever},
 	{CloseThrottled, "throttled", "The client went on sending too much after it was told, or its user has too many connections.", RetryLater},
 	{CloseTokenExpired, "token_expired", "The token expired and no fresh one came. Connect with a fresh one.", RetryNow},
 }

@@ -35,6 +35,21 @@ func TestDecode(t *testing.T) {
 		`{"type":"send","room":"a","base64":"\u002b\/+/"}`:               {Type: Send, Room: "a", Payload: Payload{Bytes: []byte("\xfb\xff\xbf"), Binary: true}, Echo: true},
 		`{"type":"direct","to":{"user":"b","connection":null,"x":1},"data":0}`: {
 			Type: Direct, To: Target{User: "b"}, Payload: value("0")},
+		`{"type":"send","room":"a","data":1,"idempotency_key":null,"key":""}`: {Type: Send, Room: "a", Payload: value("1"), Echo: true},
+		`{"type":"send","room":"a","data":1,"idempotency_key":"` + strings.Repeat("k", MaxKeyBytes) + `"}`: {
+			Type: Send, Room: "a", Payload: value("1"), Echo: true, Once: strings.Repeat("k", MaxKeyBytes)},
+		`{"type":"join","room":"a","since":null,"presence":null}`: {Type: Join, Room: "a"},
+		`{"type":"join","room":"a","presence":true,"since":{"x":{},"offset" : 0, "\u0065poch":"\u0041"}}`: {
+			Type: Join, Room: "a", Presence: true, Since: &Position{Epoch: "A"}},
+		`{"type":"join","room":"a","since":{"epoch":"0123456789abcdef","offset":9007199254740991,"room":7}}`: {
+			Type: Join, Room: "a", Since: &Position{Epoch: "0123456789abcdef", Offset: 1<<53 - 1}},
+		`{"type":"members","room":"a","after":"","limit":1}`:     {Type: List, Room: "a", Limit: 1},
+		`{"type":"members","room":"a","after":null,"limit":100}`: {Type: List, Room: "a", Limit: 100},
+		`{"type":"members","room":"a","limit":null,"since":5}`:   {Type: List, Room: "a", Limit: 100},
+		`{"type":"resume","resume":"s","rooms":null}`:            {Type: Resume, Resume: "s"},
+		`{"type":"resume","resume":"s","rooms":[ ]}`:             {Type: Resume, Resume: "s"},
+		`{"type":"resume","resume":"s","rooms":[ {"epoch":"e","offset":3,"room":"]"} , {"room":"","offset":4,"epoch":"f"}]}`: {
+			Type: Resume, Resume: "s", Positions: []RoomPosition{{"]", Position{"e", 3}}, {"", Position{"f", 4}}}},
 		`{"type":"ping"}`: {Type: Ping},
 		nested(MaxDepth):  {Type: Ping, ID: []byte("1")},
 		`{"type":"ping","id":"` + strings.Repeat("x", MaxIDBytes-2) + `"}`: {
@@ -91,6 +106,32 @@ var refused = []struct {
 	{`{"type":"direct","id":1,"to":{"connection":7},"data":1}`, BadRequest, "1", `"to.connection" has to be a string`},
 	{`{"type":"direct","id":1,"to":{"user":7},"data":1}`, BadRequest, "1", `"to.user" has to be a string`},
 	{`{"type":"direct","id":1,"to":{"user":"a"}}`, BadRequest, "1", `"data" is missing`},
+	{`{"type":"send","id":1,"room":"a","data":1,"idempotency_key":7}`, BadRequest, "1", `"idempotency_key" has to be a string`},
+	{`{"type":"send","id":1,"room":"a","data":1,"idempotency_key":"` + strings.Repeat("k", MaxKeyBytes+1) + `"}`, BadRequest, "1", `"idempotency_key" has 65 bytes; use at most 64`},
+	{`{"type":"send","id":1,"room":"a","data":1,"key":"` + strings.Repeat("k", MaxKeyBytes+1) + `"}`, BadRequest, "1", `"key" has 65 bytes`},
+	{`{"type":"join","id":1,"room":"a","presence":"yes"}`, BadRequest, "1", `"presence" has to be true or false`},
+	{`{"type":"join","id":1,"room":"a","since":41}`, BadRequest, "1", `"since" has to have "epoch" and "offset"`},
+	{`{"type":"join","id":1,"room":"a","since":{"offset":41}}`, BadRequest, "1", `"since.epoch" is missing`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"","offset":41}}`, BadRequest, "1", `"since.epoch" has 0 bytes`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"0123456789abcdefg","offset":41}}`, BadRequest, "1", `"since.epoch" has 17 bytes`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e"}}`, BadRequest, "1", `"since.offset" has to be a whole number`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e","offset":-1}}`, BadRequest, "1", `"since.offset" has to be`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e","offset":1.0}}`, BadRequest, "1", `"since.offset" has to be`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e","offset":"1"}}`, BadRequest, "1", `"since.offset" has to be`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e","offset":9007199254740992}}`, BadRequest, "1", `"since.offset" has to be`},
+	{`{"type":"join","id":1,"room":"a","since":{"epoch":"e","offset":1,"offset":2}}`, BadRequest, "1", `"since.offset" is there twice`},
+	{`{"type":"members","id":1,"room":"a","limit":0}`, BadRequest, "1", `"limit" has to be a whole number from 1 to 100`},
+	{`{"type":"members","id":1,"room":"a","limit":101}`, BadRequest, "1", `"limit" has to be`},
+	{`{"type":"members","id":1,"room":"a","limit":"5"}`, BadRequest, "1", `"limit" has to be`},
+	{`{"type":"members","id":1,"room":"a","after":5}`, BadRequest, "1", `"after" has to be a string`},
+	{`{"type":"resume","id":1}`, BadRequest, "1", `"resume" is missing`},
+	{`{"type":"resume","id":1,"resume":""}`, BadRequest, "1", `"resume" is empty`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":{}}`, BadRequest, "1", `"rooms" has to be an array`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":[null]}`, BadRequest, "1", `"rooms" has to have`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":[[]]}`, BadRequest, "1", `"rooms" has to have`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":[{"epoch":"e","offset":1}]}`, BadRequest, "1", `"rooms.room" is missing`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":[{"room":"a","epoch":5,"offset":1},{}]}`, BadRequest, "1", `"rooms.epoch" has to be a string`},
+	{`{"type":"resume","id":1,"resume":"s","rooms":[{"room":"a","epoch":"e","offset":1,"room":"b"}]}`, BadRequest, "1", `"rooms.room" is there twice`},
 	{`{"type":"token","id":1}`, BadRequest, "1", `"token" is missing`},
 	{`{"type":"token","id":1,"token":""}`, BadRequest, "1", `"token" is empty`},
 }
@@ -181,7 +222,37 @@ func TestStrings(t *testing.T) {
 
 // TestAckNeedsAnID holds that a request without an id has no ack.
 func TestAckNeedsAnID(t *testing.T) {
-	if got := AppendAck([]byte("x"), nil, 0); string(got) != "x" {
-		t.Errorf("got %q, want nothing added", got)
+	for _, got := range [][]byte{
+		AppendAck([]byte("x"), nil, 0), AppendAckAt([]byte("x"), nil, kept), AppendJoinAck([]byte("x"), nil, Placed{Position: kept}),
+	} {
+		if string(got) != "x" {
+			t.Errorf("got %q, want nothing added", got)
+		}
+	}
+}
+
+// TestAcksAreOne holds that an ack that says nothing about a history is the same as that of any other request.
+func TestAcksAreOne(t *testing.T) {
+	id := []byte("1")
+	for _, got := range [][]byte{AppendAckAt(nil, id, Position{}), AppendJoinAck(nil, id, Placed{})} {
+		if want := AppendAck(nil, id, 0); !bytes.Equal(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestMessageIsItsParts holds that a message is the same made at once or of its body, which a history keeps.
+func TestMessageIsItsParts(t *testing.T) {
+	for _, from := range []Sender{ann, {User: "ann"}, {Connection: "c"}, {}} {
+		for _, p := range []Payload{text1, bytes1} {
+			body := AppendBody(nil, from, p)
+			if got, want := AppendMessageAt(nil, "k", Position{}, body), AppendMessage(nil, "k", from, p); !bytes.Equal(got, want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			got := string(AppendMessageAt(nil, "k", kept, body))
+			if want := `{"type":"message","room":"k","epoch":"k3v9","offset":57` + string(body) + `}`; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
 	}
 }

@@ -14,7 +14,9 @@ type Hello struct {
 	Connection string        // the id of the connection, by which others can address it
 	Session    string        // the id of the client's session, which others do not see
 	User       string        // whom the token names; empty means nobody
+	Resume     string        // the secret by which another connection goes on with the session; empty means none can
 	TokenTTL   time.Duration // until the token expires; 0 means never
+	SessionTTL time.Duration // how long the session outlives its connection; 0 means that it does not
 	Limits     Limits
 }
 
@@ -23,7 +25,7 @@ type Limits struct {
 	MessageBytes      int           // of one frame from the client
 	Rooms             int           // one connection may be in
 	RoomNameBytes     int           // in UTF-8
-	MessagesPerSecond int           // send, direct, members and token, and what is no request
+	MessagesPerSecond int           // send, direct, members, resume and token, and what is no request
 	BytesPerSecond    int           // of frames from the client
 	JoinsPerSecond    int           // join
 	PingInterval      time.Duration // between two WebSocket pings of the server
@@ -36,7 +38,9 @@ func AppendHello(dst []byte, h Hello) []byte {
 	dst = appendMember(dst, "connection", h.Connection)
 	dst = appendMember(dst, "session", h.Session)
 	dst = appendMember(dst, "user", h.User)
+	dst = appendMember(dst, "resume", h.Resume)
 	dst = appendMillis(dst, "token_ttl_ms", h.TokenTTL)
+	dst = appendMillis(dst, "session_ttl_ms", h.SessionTTL)
 	dst = appendName(dst, "limits")
 	start := len(dst)
 	dst = appendCount(dst, "message_bytes", h.Limits.MessageBytes)
@@ -63,6 +67,57 @@ func AppendAck(dst, id []byte, tokenTTL time.Duration) []byte {
 	dst = appendID(dst, id)
 	dst = appendMillis(dst, "token_ttl_ms", tokenTTL)
 	return append(dst, '}')
+}
+
+// AppendAckAt is AppendAck for a send to a room with history: at is where the message stands in it.
+func AppendAckAt(dst, id []byte, at Position) []byte {
+	if id == nil {
+		return dst
+	}
+	dst = appendID(append(dst, `{"type":"ack"`...), id)
+	return append(at.append(dst), '}')
+}
+
+// Placed is from where on a member gets the messages of a room.
+type Placed struct {
+	Position       // after which they begin; zero if the room keeps no history
+	Since     bool // whether the client has said from where on it wants them
+	Recovered bool // whether it gets them from there
+}
+
+// append adds the position and, if it was asked for, whether it is the one.
+func (p Placed) append(dst []byte) []byte {
+	dst = p.Position.append(dst)
+	if !p.Since {
+		return dst
+	}
+	return strconv.AppendBool(appendName(dst, "recovered"), p.Recovered)
+}
+
+// AppendJoinAck is AppendAck for a join.
+func AppendJoinAck(dst, id []byte, p Placed) []byte {
+	if id == nil {
+		return dst
+	}
+	dst = appendID(append(dst, `{"type":"ack"`...), id)
+	return append(p.append(dst), '}')
+}
+
+// Resumed is how a client goes on that was connected before.
+type Resumed struct {
+	Resumed    bool   // whether it is in its rooms again
+	Session    string // the old one
+	Connection string // the old one
+	Resume     string // the secret for the next time
+}
+
+// AppendResumed adds resumed, the answer to a resume with this id or, if it is nil, without one.
+func AppendResumed(dst, id []byte, r Resumed) []byte {
+	dst = appendID(append(dst, `{"type":"resumed"`...), id)
+	dst = strconv.AppendBool(appendName(dst, "resumed"), r.Resumed)
+	dst = appendMember(dst, "session", r.Session)
+	dst = appendMember(dst, "connection", r.Connection)
+	return append(appendMember(dst, "resume", r.Resume), '}')
 }
 
 // AppendPong adds pong, the answer to a ping with this id or, if it is nil, without one.
@@ -113,13 +168,25 @@ func (s Sender) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// AppendMessage adds message: what somebody sent to the room.
+// AppendMessage adds message: what somebody sent to a room without history.
 func AppendMessage(dst []byte, room string, from Sender, p Payload) []byte {
+	return append(AppendBody(appendMessage(dst, room, Position{}), from, p), '}')
+}
+
+// AppendMessageAt is AppendMessage with the body that AppendBody has made, at a position in the history of the room.
+func AppendMessageAt(dst []byte, room string, at Position, body []byte) []byte {
+	return append(append(appendMessage(dst, room, at), body...), '}')
+}
+
+// appendMessage adds what stands in a message before its body.
+func appendMessage(dst []byte, room string, at Position) []byte {
 	dst = append(dst, `{"type":"message","room":`...)
-	dst = appendString(dst, room)
-	dst = from.append(dst)
-	dst = p.append(dst)
-	return append(dst, '}')
+	return at.append(appendString(dst, room))
+}
+
+// AppendBody adds what a message is before it has a place in its room, as a history keeps it: sender and payload.
+func AppendBody(dst []byte, from Sender, p Payload) []byte {
+	return p.append(from.append(dst))
 }
 
 // AppendDirect adds direct: what somebody sent to this connection or its user.
@@ -130,27 +197,60 @@ func AppendDirect(dst []byte, from Sender, p Payload) []byte {
 	return append(dst, '}')
 }
 
-// AppendMembers adds members, the answer to a request with this id or, if it is nil, without one: how many connections are in the room, and who
-// some of them are.
-func AppendMembers(dst, id []byte, room string, count int, members []Sender) []byte {
+// Members is who is in a room.
+type Members struct {
+	Count  int      // connections
+	Users  int      // people: all connections of a user count once, and each without a user counts, too
+	Listed []Sender // in the order of their connections
+	Next   string   // after whom the list goes on; empty means that it is complete
+}
+
+// AppendMembers adds members, the answer to a request with this id or, if it is nil, without one.
+func AppendMembers(dst, id []byte, room string, m Members) []byte {
 	dst = appendID(append(dst, `{"type":"members"`...), id)
 	dst = appendMember(dst, "room", room)
-	dst = strconv.AppendInt(appendName(dst, "count"), int64(count), 10)
-	dst = append(appendName(dst, "members"), '[')
-	for i, m := range members {
+	dst = strconv.AppendInt(appendName(dst, "count"), int64(m.Count), 10)
+	dst = strconv.AppendInt(appendName(dst, "users"), int64(m.Users), 10)
+	dst = appendPeople(dst, "members", m.Listed)
+	return append(appendMember(dst, "next", m.Next), '}')
+}
+
+// appendPeople adds an array of connections.
+func appendPeople(dst []byte, name string, people []Sender) []byte {
+	dst = append(appendName(dst, name), '[')
+	for i, p := range people {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(append(dst, `{"connection":`...), m.Connection)
-		dst = append(appendMember(dst, "user", m.User), '}')
+		dst = appendString(append(dst, `{"connection":`...), p.Connection)
+		dst = append(appendMember(dst, "user", p.User), '}')
 	}
-	return append(dst, "]}"...)
+	return append(dst, ']')
 }
 
-// AppendJoined adds joined: the backend, not the client, has put the connection into the room.
-func AppendJoined(dst []byte, room string) []byte {
+// Presence is how those in a room have changed.
+type Presence struct {
+	Count, Users int      // as in Members
+	Joined, Left []Sender // who has come and gone, a user with the first and the last connection only
+	Truncated    bool     // there were more than MaxMembers of them, and none is listed
+}
+
+// AppendPresence adds presence, for those who have asked for it when they joined the room.
+func AppendPresence(dst []byte, room string, p Presence) []byte {
+	dst = appendString(append(dst, `{"type":"presence","room":`...), room)
+	dst = strconv.AppendInt(appendName(dst, "count"), int64(p.Count), 10)
+	dst = strconv.AppendInt(appendName(dst, "users"), int64(p.Users), 10)
+	if p.Truncated {
+		return append(dst, `,"truncated":true}`...)
+	}
+	dst = appendPeople(dst, "joined", p.Joined)
+	return append(appendPeople(dst, "left", p.Left), '}')
+}
+
+// AppendJoined adds joined: the backend, not the client, has put the connection into the room, or a resume has.
+func AppendJoined(dst []byte, room string, p Placed) []byte {
 	dst = append(dst, `{"type":"joined","room":`...)
-	return append(appendString(dst, room), '}')
+	return append(p.append(appendString(dst, room)), '}')
 }
 
 // AppendLeft adds left: the backend, not the client, has taken the connection out of the room. The reason is for people; empty

@@ -18,6 +18,7 @@ func FuzzDecode(f *testing.F) {
 	for _, frame := range []string{
 		"", "{}", "[]", nested(MaxDepth), nested(MaxDepth + 1), `{"type":"ping"}}`, `{"\u0074ype":"ping","id":"\"","x":[{"a":"}"}]}`,
 		"{\"\\u\x10000\":[]}", `{"type":"join","id":1,"id":2}`, `{"type":"send","room":"\ud800 ","data":1 , "echo":false }`,
+		`{"type":"resume","resume":"s","rooms":[ {"room":"a","Room":1,"epoch":"e","offset":3} , {"room":"b","offset":4,"epoch":"f"}]}`,
 	} {
 		f.Add([]byte(frame))
 	}
@@ -43,7 +44,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, out := range [][]byte{
 			AppendMessage(nil, r.Room, Sender{r.To.Connection, r.To.User}, orNull(r.Payload)),
-			AppendPong(nil, r.ID), AppendLeft(nil, r.Room, r.Token),
+			AppendPong(nil, r.ID), AppendLeft(nil, r.Room, r.Token), AppendResumed(nil, r.ID, Resumed{Resume: r.Resume}),
+			AppendMembers(nil, r.ID, r.Room, Members{Next: r.After}),
 		} {
 			if !json.Valid(out) || !utf8.Valid(out) {
 				t.Fatalf("not JSON: %s", out)
@@ -76,6 +78,41 @@ func compare(t *testing.T, p []byte, r Request) {
 	}
 	if r.Type == Token && r.Token != str("token") {
 		t.Fatalf("token %q, want %q", r.Token, str("token"))
+	}
+	if r.Type == Send && r.Once != str("idempotency_key") {
+		t.Fatalf("idempotency key %q, want %q", r.Once, str("idempotency_key"))
+	}
+	comparePositions(t, all, r)
+}
+
+// comparePositions holds the positions of a request to what encoding/json finds.
+func comparePositions(t *testing.T, all map[string]json.RawMessage, r Request) {
+	position := func(raw json.RawMessage) (p RoomPosition) {
+		var found map[string]json.RawMessage // not a struct, whose names are those of either case
+		for _, err := range []error{
+			json.Unmarshal(raw, &found), json.Unmarshal(found["epoch"], &p.Epoch), json.Unmarshal(found["offset"], &p.Offset),
+		} {
+			if err != nil {
+				t.Fatalf("%s: %v", raw, err)
+			}
+		}
+		_ = json.Unmarshal(found["room"], &p.Room)
+		return p
+	}
+	if r.Since != nil && *r.Since != position(all["since"]).Position {
+		t.Fatalf("since %v, want %s", *r.Since, all["since"])
+	}
+	var rooms []json.RawMessage
+	if r.Type == Resume {
+		_ = json.Unmarshal(all["rooms"], &rooms)
+	}
+	if len(rooms) != len(r.Positions) {
+		t.Fatalf("%d positions, want %s", len(r.Positions), all["rooms"])
+	}
+	for i, raw := range rooms {
+		if r.Positions[i] != position(raw) {
+			t.Fatalf("position %v, want %s", r.Positions[i], raw)
+		}
 	}
 }
 

@@ -15,19 +15,27 @@ import (
 var (
 	ann    = Sender{Connection: "c7Qm2x", User: "ann"}
 	text1  = Payload{Bytes: []byte(`{"text":"lunch is ready"}`)}
+	kept   = Position{Epoch: "k3v9", Offset: 57}
 	bytes1 = Payload{Bytes: []byte("\x00\x01\xfe\xff"), Binary: true}
 )
 
 // requests are the golden files of what a client sends.
 var requests = map[string]Request{
-	"join":              {Type: Join, ID: []byte("1"), Room: "kitchen"},
-	"leave":             {Type: Leave, ID: []byte("2"), Room: "kitchen"},
-	"send":              {Type: Send, ID: []byte("3"), Room: "kitchen", Payload: text1, Echo: true},
-	"send-no-echo":      {Type: Send, Room: "kitchen", Payload: Payload{Bytes: []byte("12.50")}},
-	"send-base64":       {Type: Send, ID: []byte(`"a-4"`), Room: "kitchen", Payload: bytes1, Echo: true},
-	"send-key":          {Type: Send, Room: "board", Payload: Payload{Bytes: []byte(`{"x":12,"y":40}`)}, Key: "cursor-1"},
-	"send-as":           {Type: Send, ID: []byte("9"), Room: "kitchen", Payload: text1, Echo: true, As: "bob"},
-	"members":           {Type: List, ID: []byte("10"), Room: "kitchen"},
+	"join":          {Type: Join, ID: []byte("1"), Room: "kitchen"},
+	"leave":         {Type: Leave, ID: []byte("2"), Room: "kitchen"},
+	"send":          {Type: Send, ID: []byte("3"), Room: "kitchen", Payload: text1, Echo: true},
+	"send-no-echo":  {Type: Send, Room: "kitchen", Payload: Payload{Bytes: []byte("12.50")}},
+	"send-base64":   {Type: Send, ID: []byte(`"a-4"`), Room: "kitchen", Payload: bytes1, Echo: true},
+	"send-key":      {Type: Send, Room: "board", Payload: Payload{Bytes: []byte(`{"x":12,"y":40}`)}, Key: "cursor-1"},
+	"send-as":       {Type: Send, ID: []byte("9"), Room: "kitchen", Payload: text1, Echo: true, As: "bob"},
+	"send-once":     {Type: Send, ID: []byte("14"), Room: "kitchen", Payload: text1, Echo: true, Once: "a-17"},
+	"members":       {Type: List, ID: []byte("10"), Room: "kitchen", Limit: MaxMembers},
+	"members-page":  {Type: List, ID: []byte("15"), Room: "kitchen", After: "d1Rt9z", Limit: 50},
+	"join-since":    {Type: Join, ID: []byte("12"), Room: "kitchen", Since: &Position{Epoch: "k3v9", Offset: 41}},
+	"join-presence": {Type: Join, ID: []byte("13"), Room: "kitchen", Presence: true},
+	"resume": {Type: Resume, ID: []byte("11"), Resume: "r5Yq8LwE0aT2", Positions: []RoomPosition{
+		{"kitchen", Position{"k3v9", 41}}, {"board", Position{"x0Pd", 7}}}},
+	"resume-no-rooms":   {Type: Resume, ID: []byte("11"), Resume: "r5Yq8LwE0aT2"},
 	"direct-connection": {Type: Direct, ID: []byte("5"), To: Target{Connection: "c7Qm2x"}, Payload: Payload{Bytes: []byte(`"psst"`)}},
 	"direct-user":       {Type: Direct, ID: []byte("6"), To: Target{User: "ann"}, Payload: Payload{Bytes: []byte(`"psst"`)}},
 	"token":             {Type: Token, ID: []byte("7"), Token: "eyJhbGciOi…"},
@@ -37,7 +45,8 @@ var requests = map[string]Request{
 // events are the golden files of what the server sends.
 var events = map[string][]byte{
 	"hello": AppendHello(nil, Hello{
-		Server: "roomcast 0.2.0", Connection: "c7Qm2x", Session: "s9fKw3Vb", User: "ann", TokenTTL: 15 * time.Minute,
+		Server: "roomcast 0.2.0", Connection: "c7Qm2x", Session: "s9fKw3Vb", User: "ann", Resume: "r5Yq8LwE0aT2",
+		TokenTTL: 15 * time.Minute, SessionTTL: time.Minute,
 		Limits: Limits{
 			MessageBytes: 65536, Rooms: 1000, RoomNameBytes: 255,
 			MessagesPerSecond: 100, BytesPerSecond: 1 << 20, JoinsPerSecond: 50, PingInterval: 30 * time.Second,
@@ -46,6 +55,12 @@ var events = map[string][]byte{
 	"hello-least":      AppendHello(nil, Hello{Server: "roomcast 0.2.0", Connection: "c7Qm2x", Session: "s9fKw3Vb"}),
 	"ack":              AppendAck(nil, []byte("1"), 0),
 	"ack-token":        AppendAck(nil, []byte("7"), 15*time.Minute),
+	"ack-join":         AppendJoinAck(nil, []byte("1"), Placed{Position: kept}),
+	"ack-join-since":   AppendJoinAck(nil, []byte("12"), Placed{Position: Position{"k3v9", 41}, Since: true, Recovered: true}),
+	"ack-join-gone":    AppendJoinAck(nil, []byte("12"), Placed{Position: kept, Since: true}),
+	"ack-send":         AppendAckAt(nil, []byte("14"), Position{"k3v9", 58}),
+	"resumed":          AppendResumed(nil, []byte("11"), Resumed{Resumed: true, Session: "s9fKw3Vb", Connection: "c7Qm2x", Resume: "r8Nb1KsX4uV6"}),
+	"resumed-not":      AppendResumed(nil, []byte("11"), Resumed{Session: "s9fKw3Vb", Connection: "c7Qm2x", Resume: "r8Nb1KsX4uV6"}),
 	"pong":             AppendPong(nil, []byte("8")),
 	"pong-without-id":  AppendPong(nil, nil),
 	"error":            AppendError(nil, Error{ID: []byte("3"), Code: NotJoined, Message: "not in this room; join it first", Room: "kitchen"}),
@@ -57,15 +72,24 @@ var events = map[string][]byte{
 	"message-user":    AppendMessage(nil, "kitchen", Sender{User: "ann"}, text1),
 	"message-backend": AppendMessage(nil, "kitchen", Sender{}, text1),
 	"message-base64":  AppendMessage(nil, "kitchen", ann, bytes1),
+	"message-at":      AppendMessageAt(nil, "kitchen", Position{"k3v9", 58}, AppendBody(nil, ann, text1)),
 	"direct":          AppendDirect(nil, ann, Payload{Bytes: []byte(`"psst"`)}),
 	"direct-base64":   AppendDirect(nil, ann, bytes1),
-	"members":         AppendMembers(nil, []byte("10"), "kitchen", 2, []Sender{ann, {Connection: "d1Rt9z"}}),
-	"members-none":    AppendMembers(nil, nil, "cellar", 0, nil),
-	"joined":          AppendJoined(nil, "kitchen"),
-	"left":            AppendLeft(nil, "kitchen", "the kitchen is closed"),
-	"throttled":       AppendThrottled(nil, 250*time.Millisecond),
-	"draining":        AppendDraining(nil, 4200*time.Millisecond),
-	"gap":             AppendGap(nil, "kitchen", 12),
+	"members": AppendMembers(nil, []byte("10"), "kitchen", Members{
+		Count: 2, Users: 2, Listed: []Sender{ann, {Connection: "d1Rt9z"}}}),
+	"members-page": AppendMembers(nil, []byte("16"), "kitchen", Members{
+		Count: 3, Users: 2, Listed: []Sender{ann}, Next: "c7Qm2x"}),
+	"members-none":       AppendMembers(nil, nil, "cellar", Members{}),
+	"presence":           AppendPresence(nil, "kitchen", Presence{Count: 3, Users: 2, Joined: []Sender{ann}, Left: []Sender{{Connection: "d1Rt9z"}}}),
+	"presence-truncated": AppendPresence(nil, "stadium", Presence{Count: 20114, Users: 19870, Truncated: true}),
+	"joined":             AppendJoined(nil, "kitchen", Placed{}),
+	"joined-history":     AppendJoined(nil, "kitchen", Placed{Position: kept}),
+	"joined-recovered":   AppendJoined(nil, "kitchen", Placed{Position: Position{"k3v9", 41}, Since: true, Recovered: true}),
+	"joined-gone":        AppendJoined(nil, "board", Placed{Since: true}),
+	"left":               AppendLeft(nil, "kitchen", "the kitchen is closed"),
+	"throttled":          AppendThrottled(nil, 250*time.Millisecond),
+	"draining":           AppendDraining(nil, 4200*time.Millisecond),
+	"gap":                AppendGap(nil, "kitchen", 12),
 }
 
 // golden compares a message with its file, `go test ./internal/server/protocol -update` writes it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -12,8 +13,11 @@ const (
 	// MaxIDBytes is how long the id of a request may be, as it stands in the frame, the quotes of a string included.
 	MaxIDBytes = 64
 
-	// MaxKeyBytes is how long the key of a message may be.
+	// MaxKeyBytes is how long the key of a message may be, and its idempotency key.
 	MaxKeyBytes = 64
+
+	// MaxMembers is how many members one answer lists, and how many changes one notice.
+	MaxMembers = 100
 
 	// MaxDepth is how many objects and arrays may be around a value, the request itself included. Some parsers take no more by
 	// default, and a payload is as deep in the message that others get as it was in the request.
@@ -25,16 +29,17 @@ type RequestType string
 
 // The requests, with the fields of Request that each has besides Type and ID.
 const (
-	Join   RequestType = "join"    // Room
+	Join   RequestType = "join"    // Room, Since, Presence
 	Leave  RequestType = "leave"   // Room
-	Send   RequestType = "send"    // Room, Payload, Echo, Key, As
+	Send   RequestType = "send"    // Room, Payload, Echo, Key, As, Once
 	Direct RequestType = "direct"  // To, Payload
-	List   RequestType = "members" // Room
+	List   RequestType = "members" // Room, After, Limit
+	Resume RequestType = "resume"  // Resume, Positions
 	Token  RequestType = "token"   // Token
 	Ping   RequestType = "ping"    // nothing
 )
 
-var requestTypes = [...]RequestType{Join, Leave, Send, Direct, List, Token, Ping}
+var requestTypes = [...]RequestType{Join, Leave, Send, Direct, List, Resume, Token, Ping}
 
 // Request is a message of a client. ID and the bytes of a JSON payload are parts of the frame it was decoded from.
 type Request struct {
@@ -46,7 +51,17 @@ type Request struct {
 	Echo    bool    // also to the sender itself; true unless the client says otherwise
 	Key     string  // what the message is the latest of, at most MaxKeyBytes; empty means the sender's own
 	As      string  // the user in whose name it is sent; empty means the sender's own
+	Once    string  // the idempotency key, at most MaxKeyBytes; empty means none
 	Token   string  // not empty, and otherwise unchecked
+
+	Since    *Position // after which the room's messages are wanted; nil means those to come
+	Presence bool      // who comes and goes is wanted, too
+
+	Resume    string         // the secret of the session to go on with; not empty, and otherwise unchecked
+	Positions []RoomPosition // from where on what was missed is wanted
+
+	After string // the connection behind which the list goes on; empty means from the beginning
+	Limit int    // how many members are wanted, 1 to MaxMembers
 }
 
 // Target is to whom a direct message goes: one connection, or every connection of a user. The other field is empty.
@@ -95,36 +110,16 @@ func Decode(p []byte) (Request, *Fault) {
 
 // known are the members that have a meaning, each as it stands in the frame the first time; nil are those that are not there.
 type known struct {
-	typ, id, room, to, data, base64, echo, key, as, token []byte
+	typ, id, room, to, data, base64, echo, key, as, once, token []byte
+	since, presence, resume, rooms, after, limit                []byte
 
 	twice string // a name that came twice
 }
 
 // set notes a member, for members.
 func (m *known) set(name, value []byte) {
-	var slot *[]byte
-	switch string(plain(name)) {
-	case "type":
-		slot = &m.typ
-	case "id":
-		slot = &m.id
-	case "room":
-		slot = &m.room
-	case "to":
-		slot = &m.to
-	case "data":
-		slot = &m.data
-	case "base64":
-		slot = &m.base64
-	case "echo":
-		slot = &m.echo
-	case "key":
-		slot = &m.key
-	case "as":
-		slot = &m.as
-	case "token":
-		slot = &m.token
-	default:
+	slot := m.slot(string(plain(name)))
+	if slot == nil {
 		return
 	}
 	if *slot != nil {
@@ -132,6 +127,47 @@ func (m *known) set(name, value []byte) {
 		return
 	}
 	*slot = value
+}
+
+// slot is where the member of this name is noted; nil if it has no meaning.
+func (m *known) slot(name string) *[]byte {
+	switch name {
+	case "type":
+		return &m.typ
+	case "id":
+		return &m.id
+	case "room":
+		return &m.room
+	case "to":
+		return &m.to
+	case "data":
+		return &m.data
+	case "base64":
+		return &m.base64
+	case "echo":
+		return &m.echo
+	case "key":
+		return &m.key
+	case "as":
+		return &m.as
+	case "idempotency_key":
+		return &m.once
+	case "token":
+		return &m.token
+	case "since":
+		return &m.since
+	case "presence":
+		return &m.presence
+	case "resume":
+		return &m.resume
+	case "rooms":
+		return &m.rooms
+	case "after":
+		return &m.after
+	case "limit":
+		return &m.limit
+	}
+	return nil
 }
 
 // identity returns the id, nil if there is none.
@@ -162,7 +198,7 @@ func (m *known) check(end int) error {
 type unknownType string
 
 func (t unknownType) Error() string {
-	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, members, token or ping", string(t))
+	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, members, resume, token or ping", string(t))
 }
 
 // request reads the members that belong to the type.
@@ -177,18 +213,24 @@ func (m *known) request(r *Request) error {
 		}
 	}
 	switch r.Type {
-	case Join, Leave, List:
+	case Join:
+		err = m.join(r)
+	case Leave:
 		r.Room, err = text("room", m.room)
+	case List:
+		err = m.list(r)
 	case Send:
 		err = m.send(r)
 	case Direct:
 		if r.To, err = m.target(); err == nil {
 			r.Payload, err = m.payload()
 		}
-	case Token:
-		if r.Token, err = text("token", m.token); err == nil && r.Token == "" {
-			err = errors.New(`"token" is empty; send the token itself`)
+	case Resume:
+		if r.Resume, err = secret("resume", m.resume); err == nil {
+			r.Positions, err = positions(m.rooms)
 		}
+	case Token:
+		r.Token, err = secret("token", m.token)
 	case Ping:
 	default:
 		return unknownType(typ)
@@ -196,37 +238,57 @@ func (m *known) request(r *Request) error {
 	return err
 }
 
+// join reads the members of a join.
+func (m *known) join(r *Request) (err error) {
+	if r.Room, err = text("room", m.room); err != nil {
+		return err
+	}
+	if r.Presence, err = boolean("presence", m.presence, false); err != nil || absent(m.since) {
+		return err
+	}
+	since, err := place("since", m.since, false)
+	r.Since = &since.Position
+	return err
+}
+
+// list reads the members of a request for the list of members.
+func (m *known) list(r *Request) (err error) {
+	if r.Room, err = text("room", m.room); err != nil {
+		return err
+	}
+	if r.After, err = optional("after", m.after); err != nil {
+		return err
+	}
+	r.Limit = MaxMembers
+	if !absent(m.limit) {
+		n, ok := whole(m.limit)
+		if !ok || n < 1 || n > MaxMembers {
+			return fmt.Errorf(`"limit" has to be a whole number from 1 to %d`, MaxMembers)
+		}
+		r.Limit = int(n)
+	}
+	return nil
+}
+
 // send reads the members of a send.
 func (m *known) send(r *Request) (err error) {
 	if r.Room, err = text("room", m.room); err != nil {
 		return err
 	}
-	if r.Echo, err = m.echoes(); err != nil {
+	if r.Echo, err = boolean("echo", m.echo, true); err != nil {
 		return err
 	}
-	if !absent(m.key) {
-		if r.Key, err = text("key", m.key); err == nil && len(r.Key) > MaxKeyBytes {
-			err = fmt.Errorf(`"key" has %d bytes; use at most %d`, len(r.Key), MaxKeyBytes)
-		}
+	if r.Key, err = key("key", m.key); err != nil {
+		return err
 	}
-	if !absent(m.as) && err == nil {
-		r.As, err = text("as", m.as)
+	if r.Once, err = key("idempotency_key", m.once); err != nil {
+		return err
 	}
-	if err == nil {
-		r.Payload, err = m.payload()
+	if r.As, err = optional("as", m.as); err != nil {
+		return err
 	}
+	r.Payload, err = m.payload()
 	return err
-}
-
-func (m *known) echoes() (bool, error) {
-	switch {
-	case absent(m.echo), string(m.echo) == "true":
-		return true, nil
-	case string(m.echo) == "false":
-		return false, nil
-	default:
-		return false, errors.New(`"echo" has to be true or false`)
-	}
 }
 
 // payload reads "data" or "base64". A null is a payload in the one and stands for nothing in the other.
@@ -257,39 +319,80 @@ func (m *known) target() (Target, error) {
 	if len(m.to) == 0 || m.to[0] != '{' {
 		return Target{}, errors.New(remedy)
 	}
-	var connection, user []byte
-	twice := false
-	members(m.to, func(name, value []byte) {
-		switch string(plain(name)) {
-		case "connection":
-			twice = twice || connection != nil
-			connection = value
-		case "user":
-			twice = twice || user != nil
-			user = value
-		}
-	})
+	found, err := pick("to", m.to, "connection", "user")
+	if err != nil {
+		return Target{}, err
+	}
 	var to Target
-	var err error
-	if !absent(connection) {
-		to.Connection, err = text("to.connection", connection)
+	if to.Connection, err = optional("to.connection", found[0]); err == nil {
+		to.User, err = optional("to.user", found[1])
 	}
-	if !absent(user) && err == nil {
-		to.User, err = text("to.user", user)
-	}
-	if err == nil && (twice || (to.Connection == "") == (to.User == "")) {
-		err = errors.New(remedy + ", one of them, once and not empty")
+	if err == nil && (to.Connection == "") == (to.User == "") {
+		err = errors.New(remedy + ", one of them and not empty")
 	}
 	return to, err
+}
+
+// pick returns the wanted members of an object, at most three, each as it stands there. The name is for the error.
+func pick(name string, object []byte, wanted ...string) (found [3][]byte, err error) {
+	members(object, func(member, value []byte) {
+		i := slices.Index(wanted, string(plain(member)))
+		switch {
+		case i < 0:
+		case found[i] != nil:
+			err = fmt.Errorf("%q is there twice; write it once", name+"."+wanted[i])
+		default:
+			found[i] = value
+		}
+	})
+	return found, err
 }
 
 // absent is whether a member is not there, or null, which stands for that.
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
+// boolean reads true or false; missing is what stands for neither.
+func boolean(name string, value []byte, missing bool) (bool, error) {
+	switch {
+	case absent(value):
+		return missing, nil
+	case string(value) == "true", string(value) == "false":
+		return string(value) == "true", nil
+	default:
+		return false, fmt.Errorf("%q has to be true or false", name)
+	}
+}
+
 // text reads a string that has to be there. The name is for the error.
 func text(name string, value []byte) (string, error) {
 	p, err := inside(name, value)
 	return string(p), err
+}
+
+// secret is text that is not empty.
+func secret(name string, value []byte) (string, error) {
+	s, err := text(name, value)
+	if err == nil && s == "" {
+		err = fmt.Errorf("%q is empty; send it as it was given", name)
+	}
+	return s, err
+}
+
+// optional is text that may be left out.
+func optional(name string, value []byte) (string, error) {
+	if absent(value) {
+		return "", nil
+	}
+	return text(name, value)
+}
+
+// key is optional, and short.
+func key(name string, value []byte) (string, error) {
+	s, err := optional(name, value)
+	if err == nil && len(s) > MaxKeyBytes {
+		err = fmt.Errorf("%q has %d bytes; use at most %d", name, len(s), MaxKeyBytes)
+	}
+	return s, err
 }
 
 // inside is text that may still be a part of the frame.

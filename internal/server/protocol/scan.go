@@ -58,8 +58,8 @@ func object(p []byte, i, depth int, visit func(name, value []byte)) int {
 	}
 }
 
-// array reads an array that is the depth-th around its elements.
-func array(p []byte, i, depth int) int {
+// array reads an array that is the depth-th around its elements. A nil visit wants to hear nothing.
+func array(p []byte, i, depth int, visit func(value []byte)) int {
 	if depth > MaxDepth {
 		return tooDeep
 	}
@@ -67,8 +67,12 @@ func array(p []byte, i, depth int) int {
 		return i + 1
 	}
 	for {
+		start := i
 		if i = value(p, i, depth); i < 0 {
 			return i
+		}
+		if visit != nil {
+			visit(p[start:i:i])
 		}
 		switch i = space(p, i); at(p, i) {
 		case ',':
@@ -89,7 +93,7 @@ func value(p []byte, i, depth int) int {
 	case '{':
 		return object(p, i, depth+1, nil)
 	case '[':
-		return array(p, i, depth+1)
+		return array(p, i, depth+1, nil)
 	case 't':
 		return literal(p, i, "true")
 	case 'f':

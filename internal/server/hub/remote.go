@@ -1,0 +1,223 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/protocol"
+)
+
+// Nodes tell one another what to do to the clients that are connected there. Each listens in a room of its own, which no client can join.
+
+// nodeRoom is the room that a node listens in.
+func nodeRoom(node string) string { return "\x01node/" + node }
+
+// askTimeout is how long another node may take.
+const askTimeout = 2 * time.Second
+
+// deed is what is done to clients.
+type deed string
+
+const (
+	doSend       deed = "send"       // Event
+	doJoin       deed = "join"       // Room
+	doLeave      deed = "leave"      // Room, Reason
+	doDisconnect deed = "disconnect" // Reason
+)
+
+// command is something to do to the clients that Target means.
+type command struct {
+	Do     deed
+	Target Target
+	Room   string `json:",omitempty"`
+	Reason string `json:",omitempty"`
+	Event  []byte `json:",omitempty"`
+}
+
+// outcome is what came of it, in clients.
+type outcome struct {
+	Done      int // that were joined, taken out or disconnected
+	Delivered int
+	Failed    int
+	Refused   string `json:",omitempty"` // why one could not join; others may have
+	TooMany   bool   `json:",omitempty"` // it is in too many rooms
+}
+
+func (o *outcome) add(p outcome) {
+	o.Done += p.Done
+	o.Delivered += p.Delivered
+	o.Failed += p.Failed
+	if o.Refused == "" {
+		o.Refused, o.TooMany = p.Refused, p.TooMany
+	}
+}
+
+// letter is what goes from node to node: a command that wants an outcome, or the outcome.
+type letter struct {
+	From    string
+	ID      uint64
+	Command *command `json:",omitempty"`
+	Outcome *outcome `json:",omitempty"`
+}
+
+// everywhere does it on this node, and on the others that have sessions which the target means. The error is that some did not answer: what they have done is not known.
+func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
+	cmd.Target = t
+	nodes := h.roster.nodes(t)
+	sum := h.perform(cmd)
+	var mu sync.Mutex // guards sum and errs
+	var errs []error
+	var asking sync.WaitGroup
+	for _, node := range nodes {
+		asking.Go(func() {
+			o, err := h.ask(node, cmd)
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(o)
+			if err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	asking.Wait()
+	return sum, errors.Join(errs...)
+}
+
+// perform does it on this node.
+func (h *Hub) perform(cmd command) (o outcome) {
+	if cmd.Do == doLeave || cmd.Do == doDisconnect {
+		o.Done = h.performAway(cmd)
+	}
+	for _, c := range h.roster.clients(h.roster.find(cmd.Target)) {
+		switch cmd.Do {
+		case doSend:
+			switch err := c.conn.Send(roomcast.Message{Data: cmd.Event}); {
+			case err == nil:
+				o.Delivered++
+			case errors.Is(err, roomcast.ErrOutboxFull):
+				o.Failed++
+			}
+		case doJoin:
+			entered, err := c.enter(cmd.Room, grip{by: byBackend}, roomcast.Position{}, func(at roomcast.Position, _ bool) []byte {
+				return protocol.AppendJoined(nil, cmd.Room, protocol.Placed{Position: protocol.Position(at)})
+			})
+			switch {
+			case entered:
+				o.Done++
+			case err != nil && !errors.Is(err, roomcast.ErrClosed) && o.Refused == "":
+				o.Refused, o.TooMany = err.Error(), errors.Is(err, roomcast.ErrTooManyRooms)
+			}
+		case doLeave:
+			if c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason)) {
+				o.Done++
+			}
+		case doDisconnect:
+			c.end(protocol.CloseKicked, cmd.Reason)
+			o.Done++
+		}
+	}
+	return o
+}
+
+// performAway does it to sessions whose clients are not connected at the moment: they are not to come back to what they have been taken out of.
+func (h *Hub) performAway(cmd command) (done int) {
+	for _, s := range h.roster.find(cmd.Target) {
+		if cmd.Do == doDisconnect {
+			h.over(s)
+		} else if h.roster.evict(s, cmd.Room) {
+			h.announce(s)
+			done++
+		}
+	}
+	return done
+}
+
+// ask has another node do it.
+func (h *Hub) ask(node string, cmd command) (outcome, error) {
+	answer := make(chan outcome, 1) // never closed
+	id := h.lastAsked.Add(1)
+	h.asked.Store(id, answer)
+	defer h.asked.Delete(id)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := h.post(ctx, node, letter{From: h.roster.node, ID: id, Command: &cmd}); err != nil {
+		return outcome{}, err
+	}
+	select {
+	case o := <-answer:
+		return o, nil
+	case <-ctx.Done():
+		return outcome{}, fmt.Errorf("%w: node %q has not answered within %v", roomcast.ErrUnavailable, node, askTimeout)
+	}
+}
+
+func (h *Hub) post(ctx context.Context, node string, l letter) error {
+	body, _ := json.Marshal(l) // strings, numbers and bytes
+	return h.config.Engine.Publish(ctx, nodeRoom(node), []roomcast.Entry{{Message: roomcast.Binary(body)}})
+}
+
+// hear takes letters. It is called by the engine: what takes time is done elsewhere.
+func (h *Hub) hear(entries []roomcast.Entry) {
+	for _, e := range entries {
+		var l letter
+		if json.Unmarshal(e.Data, &l) != nil {
+			continue // of a version that we do not know
+		}
+		if l.Outcome != nil {
+			if answer, ok := h.asked.LoadAndDelete(l.ID); ok {
+				answer.(chan outcome) <- *l.Outcome
+			}
+		}
+		if l.Command != nil {
+			h.later(func() {
+				o := h.perform(*l.Command)
+				_ = h.post(h.ctx, l.From, letter{From: h.roster.node, ID: l.ID, Outcome: &o}) // who asks does not wait for ever
+			})
+		}
+	}
+}
+
+// watch takes what is said of sessions. It is called by the engine: what calls the engine is done elsewhere.
+func (h *Hub) watch(members []roomcast.Member) {
+	for _, m := range members {
+		ours, lost := h.roster.apply(m)
+		if ours != nil {
+			h.later(func() { h.announce(ours) })
+		}
+		if lost != nil {
+			h.later(func() { lost.end(protocol.CloseSuperseded, "the session goes on in another connection") })
+		}
+	}
+}
+
+// listen joins the other nodes, as soon as the engine is there.
+func (h *Hub) listen() {
+	retry := time.NewTicker(250 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		_, cancel, err := h.config.Engine.Subscribe(h.ctx, nodeRoom(h.roster.node), h.hear)
+		if err == nil {
+			context.AfterFunc(h.ctx, cancel)
+			return
+		}
+		select {
+		case <-retry.C:
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// later does something in a goroutine of its own, unless the hub is stopping.
+func (h *Hub) later(do func()) {
+	h.stopping.RLock()
+	defer h.stopping.RUnlock()
+	if h.ctx.Err() == nil {
+		h.tasks.Go(do)
+	}
+}

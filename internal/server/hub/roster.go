@@ -1,0 +1,413 @@
+package hub
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/protocol"
+)
+
+// Target is one connection, one session or every connection of a user: the one field that is not empty.
+type Target struct {
+	Connection string
+	Session    string
+	User       string
+}
+
+// session is one client over all its connections, here or on another node. What others see of it is the connection, which stays the same.
+type session struct {
+	id         string
+	connection string
+	user       string // "" if there are no tokens
+
+	// Guarded by roster.mu.
+	address string // where the client is, or was
+	node    string // that it is connected to, or was
+	turn    uint64 // counts its connections: of two nodes that claim it, the one that knows more of them is right
+	rooms   map[string]grip
+	client  *client     // connected to this node; nil otherwise
+	expiry  *time.Timer // of this node and not connected: when it is over
+}
+
+// grip is how a session is in a room.
+type grip struct {
+	by      origin
+	watches bool // it wants to be told who comes and goes
+}
+
+// origin is who has put a client into a room. What the backend has done, a token does not undo.
+type origin uint8
+
+const (
+	byItself origin = iota
+	byBackend
+)
+
+func (s *session) sender() protocol.Sender {
+	return protocol.Sender{Connection: s.connection, User: s.user}
+}
+
+// roster is the sessions of all nodes, and who is in which room. It calls nobody with its lock held, but to send to a connection.
+type roster struct {
+	node string // this one; "" if there are no others
+
+	mu          sync.RWMutex // taken before the locks of roomcast
+	sessions    map[string]*session
+	connections map[string]*session
+	users       map[string][]*session // those that are authenticated
+	rooms       map[string]*crowd
+}
+
+func newRoster(node string) *roster {
+	return &roster{
+		node: node, sessions: map[string]*session{}, connections: map[string]*session{}, users: map[string][]*session{}, rooms: map[string]*crowd{},
+	}
+}
+
+// add greets a new client and lets others find it, in this order.
+func (r *roster) add(c *client, s *session, hello []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.say(hello)
+	s.client, s.node, s.address = c, r.node, c.conn.RemoteAddr()
+	r.addLocked(s)
+}
+
+func (r *roster) addLocked(s *session) {
+	r.sessions[s.id] = s
+	r.connections[s.connection] = s
+	if s.user != "" {
+		r.users[s.user] = append(r.users[s.user], s)
+	}
+}
+
+// dropLocked forgets a session.
+func (r *roster) dropLocked(s *session) {
+	for room := range s.rooms {
+		r.exitLocked(s, room)
+	}
+	delete(r.sessions, s.id)
+	delete(r.connections, s.connection)
+	if s.user == "" {
+		return
+	}
+	left := slices.DeleteFunc(r.users[s.user], func(other *session) bool { return other == s })
+	if len(left) == 0 {
+		delete(r.users, s.user)
+	} else {
+		r.users[s.user] = left
+	}
+}
+
+// drop forgets a session, if it is this node's and nobody is connected to it. It reports whether it has.
+func (r *roster) drop(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.client != nil || !r.oursLocked(s) {
+		return false
+	}
+	s.stopLocked()
+	r.dropLocked(s)
+	return true
+}
+
+// oursLocked reports whether a session is this node's.
+func (r *roster) oursLocked(s *session) bool { return s.node == r.node && r.sessions[s.id] == s }
+
+// stopLocked ends the waiting for the session's client.
+func (s *session) stopLocked() {
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+}
+
+// detach notes that a client has gone. If its session is still its own it is over after a time, 0 being at once: then over is called.
+func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
+	s := c.self.Load()
+	r.mu.Lock()
+	mine := s.client == c
+	if mine {
+		s.client = nil
+		for room := range s.rooms {
+			delete(r.rooms[room].watchers, s)
+		}
+		if after > 0 {
+			s.expiry = time.AfterFunc(after, func() { over(s) })
+		}
+	}
+	r.mu.Unlock()
+	if mine && after == 0 {
+		over(s)
+	}
+}
+
+// claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
+func (r *roster) claim(c *client, id, connection string) (s *session, rooms map[string]grip, before *client, found bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fresh := c.self.Load()
+	if s, found = r.sessions[id]; s == fresh {
+		return s, nil, nil, false
+	}
+	r.dropLocked(fresh)
+	fresh.client = nil
+	if !found {
+		s = &session{id: id, connection: connection, user: c.user}
+		r.addLocked(s)
+	}
+	s.stopLocked()
+	before = s.client
+	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, s.turn+1
+	c.self.Store(s)
+	return s, maps.Clone(s.rooms), before, found
+}
+
+// end stops all timers.
+func (r *roster) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		s.stopLocked()
+	}
+	for _, c := range r.rooms {
+		if c.timer != nil {
+			c.timer.Stop()
+		}
+		c.watchers = nil
+	}
+}
+
+// in reports whether a session is in a room.
+func (r *roster) in(s *session, room string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, in := s.rooms[room]
+	return in
+}
+
+// busy reports whether it is in any.
+func (r *roster) busy(s *session) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(s.rooms) > 0
+}
+
+// joinedByItself returns the rooms that a session is in since its client has joined them.
+func (r *roster) joinedByItself(s *session) (rooms []string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for room, g := range s.rooms {
+		if g.by == byItself {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
+}
+
+// describe is what the backend is told of a session, and the rooms it is in, in the order of their bytes.
+func (r *roster) describe(s *session) (Client, []string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return Client{Connection: s.connection, Session: s.id, User: s.user, Address: s.address, Node: s.node}, slices.Sorted(maps.Keys(s.rooms))
+}
+
+// enter notes that c is in a room, and reports whether it was not.
+func (r *roster) enter(c *client, room string, g grip) (entered bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	return s.client == c && r.enterLocked(s, room, g)
+}
+
+func (r *roster) enterLocked(s *session, room string, g grip) (entered bool) {
+	before, in := s.rooms[room]
+	if s.rooms == nil {
+		s.rooms = map[string]grip{}
+	}
+	if g.by == byBackend {
+		g.watches = before.watches
+	}
+	g.by = max(g.by, before.by)
+	s.rooms[room] = g
+	c := r.rooms[room]
+	if c == nil {
+		c = newCrowd(room)
+		r.rooms[room] = c
+	}
+	if !in {
+		r.enterCrowdLocked(c, s)
+	}
+	if g.watches && s.client != nil {
+		if c.watchers == nil {
+			c.watchers = map[*session]struct{}{}
+		}
+		c.watchers[s] = struct{}{}
+	} else {
+		delete(c.watchers, s)
+	}
+	return !in
+}
+
+// exit notes that c is not in a room, and reports whether it was.
+func (r *roster) exit(c *client, room string) (in bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	return s.client == c && r.exitLocked(s, room)
+}
+
+// evict takes a session of this node to which nobody is connected out of a room, and reports whether it was in it.
+func (r *roster) evict(s *session, room string) (in bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.client == nil && r.oursLocked(s) && r.exitLocked(s, room)
+}
+
+func (r *roster) exitLocked(s *session, room string) (in bool) {
+	if _, in = s.rooms[room]; !in {
+		return false
+	}
+	delete(s.rooms, room)
+	r.exitCrowdLocked(r.rooms[room], s)
+	return true
+}
+
+// find returns the sessions that t means, connected or not, on any node.
+func (r *roster) find(t Target) []*session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.findLocked(t)
+}
+
+// all returns the sessions of all nodes.
+func (r *roster) all() []*session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Collect(maps.Values(r.sessions))
+}
+
+func (r *roster) findLocked(t Target) []*session {
+	var s *session
+	switch {
+	case t.User != "":
+		return slices.Clone(r.users[t.User])
+	case t.Session != "":
+		s = r.sessions[t.Session]
+	default:
+		s = r.connections[t.Connection]
+	}
+	if s == nil {
+		return nil
+	}
+	return []*session{s}
+}
+
+// clients returns the clients of those sessions that are connected to this node and are not closing.
+func (r *roster) clients(sessions []*session) []*client {
+	r.mu.RLock()
+	var clients []*client
+	for _, s := range sessions {
+		if s.client != nil {
+			clients = append(clients, s.client)
+		}
+	}
+	r.mu.RUnlock()
+	return slices.DeleteFunc(clients, func(c *client) bool { return c.conn.Closing() })
+}
+
+// nodes returns the other nodes that the sessions meant by t are connected to.
+func (r *roster) nodes(t Target) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var nodes []string
+	for _, s := range r.findLocked(t) {
+		if s.node != r.node && !slices.Contains(nodes, s.node) {
+			nodes = append(nodes, s.node)
+		}
+	}
+	return nodes
+}
+
+// record is what other nodes are told of a session.
+type record struct {
+	Turn       uint64           `json:"t"`
+	Connection string           `json:"c"`
+	User       string           `json:"u,omitempty"`
+	Address    string           `json:"a,omitempty"`
+	Rooms      map[string]uint8 `json:"r,omitempty"` // bits
+}
+
+const (
+	bitBackend = 1 << iota
+	bitWatches
+)
+
+// member is a session as others are told of it; ok is false if it is not this node's any more.
+func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
+	r.mu.RLock()
+	if ok = r.oursLocked(s); !ok {
+		r.mu.RUnlock()
+		return roomcast.Member{}, false
+	}
+	rec := record{Turn: s.turn, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	for room, g := range s.rooms {
+		var bits uint8
+		if g.by == byBackend {
+			bits |= bitBackend
+		}
+		if g.watches {
+			bits |= bitWatches
+		}
+		rec.Rooms[room] = bits
+	}
+	r.mu.RUnlock()
+	info, _ := json.Marshal(rec) // strings and numbers
+	return roomcast.Member{ID: s.id, Info: info}, true
+}
+
+// apply takes what another node says of a session. ours is set if it claims one of this node's wrongly: it has to be told again. lost is
+// a client whose session is another node's now.
+func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sessions[m.ID]
+	if m.Gone {
+		if s != nil && s.node != r.node {
+			r.dropLocked(s)
+		}
+		return nil, nil
+	}
+	var rec record
+	if m.Node == r.node || json.Unmarshal(m.Info, &rec) != nil { // what we have said ourselves, or a version that we do not know
+		return nil, nil
+	}
+	if s != nil && s.node == r.node && (s.turn > rec.Turn || s.turn == rec.Turn && r.node < m.Node) {
+		return s, nil
+	}
+	if s == nil {
+		s = &session{id: m.ID, connection: rec.Connection, user: rec.User}
+		r.addLocked(s)
+	}
+	s.stopLocked()
+	lost, s.client = s.client, nil
+	s.node, s.turn, s.address = m.Node, rec.Turn, rec.Address
+	for room := range s.rooms {
+		if _, stays := rec.Rooms[room]; !stays {
+			r.exitLocked(s, room)
+		}
+	}
+	for room, bits := range rec.Rooms {
+		g := grip{watches: bits&bitWatches != 0}
+		if bits&bitBackend != 0 {
+			g.by = byBackend
+		}
+		r.enterLocked(s, strings.Clone(room), g)
+	}
+	return nil, lost
+}
