@@ -133,10 +133,33 @@ func (c *cluster) makeServers(bin string) {
 			s.links[j] = c.link(c.nats[j].client)
 			urls = append(urls, "nats://"+s.links[j].Addr())
 		}
-		args := []string{"serve", "--addr", s.addr, "--node", fmt.Sprintf("node%d", i), "--nats", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(size),
-			"--lease", lease.String(), "--session-ttl", sessionTTL.String(), "--drain", "3s", "--ping-interval", "2s"}
-		s.process = newProcess(c.t, fmt.Sprintf("server%d", i), bin, append(args, c.flags...)...)
+		s.process = newProcess(c.t, fmt.Sprintf("server%d", i), bin, c.serve(s.addr, fmt.Sprintf("node%d", i), urls)...)
 	}
+}
+
+// serve is the command line of a server node.
+func (c *cluster) serve(addr, node string, urls []string, more ...string) []string {
+	args := []string{"serve", "--addr", addr, "--node", node, "--nats", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(size),
+		"--lease", lease.String(), "--session-ttl", sessionTTL.String(), "--drain", "3s", "--ping-interval", "2s"}
+	return append(append(args, c.flags...), more...)
+}
+
+// another starts one more server node, which comes fresh into the cluster, and returns where clients connect. It goes at the end of the test.
+func (c *cluster) another(name string, flags ...string) (string, error) {
+	bin, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	var urls []string
+	for _, n := range c.nats {
+		urls = append(urls, "nats://"+n.client)
+	}
+	addr := freeAddr(c.t)
+	p := newProcess(c.t, name, bin.roomcast, c.serve(addr, name, urls, flags...)...)
+	if err := p.start(); err != nil {
+		return "", err
+	}
+	return "http://" + addr + "/ws", until(c.t.Context(), startTime, func(ctx context.Context) error { return well(ctx, "http://"+addr+"/readyz") })
 }
 
 func (c *cluster) link(target string) *proxy.Link {

@@ -27,6 +27,7 @@
 //	CHAOS_SEED=17    the seed of the plan; what the processes make of it is not repeated, only what is done to them
 //	CHAOS_LOGS=dir   where the logs of all processes stay
 //	CHAOS_RACE=1     server nodes with the race detector
+//	CHAOS_BIN=path   another binary than the one of this tree, such as a release
 //
 // A seed that failed becomes a line of the table in seeds_test.go, with what was wrong.
 package chaos

@@ -98,7 +98,7 @@ func (j *judge) drops() {
 		j.t.Fatal(err)
 	}
 	j.heard(ctx, mainRoom, bell.Published(mainRoom)[0].ID)
-	r := j.f.room(mainRoom, history.Everything, j.read(mainRoom)[mainRoom])
+	r := j.f.room(mainRoom, j.read(mainRoom)[mainRoom])
 	j.found = append(j.found, history.Check(r)...)
 	j.t.Logf("%v", history.Measure(r))
 	j.sessions()

@@ -25,14 +25,24 @@ const (
 
 const (
 	keptShort = 30
-	patience  = 30 * time.Second // for what has to happen when everything is well again
+
+	// A replay is no larger than the outbox, of 256 KiB here, so that slow clients are found to be slow. Messages with their envelope have less than 600 bytes,
+	// those of slowRoom less than 4 KiB.
+	replayMain = 400
+	replaySlow = 60
+	patience   = 30 * time.Second // for what has to happen when everything is well again
+)
+
+var (
+	kept     = map[string]int{mainRoom: history.Everything, slowRoom: history.Everything, shortRoom: keptShort}
+	replayed = map[string]int{mainRoom: replayMain, slowRoom: replaySlow}
 )
 
 var allRooms = []string{mainRoom, slowRoom, shortRoom, liveRoom}
 
 // serveFlags are those of the server nodes for these rooms.
 var serveFlags = []string{"--history", "log-*=1000000,24h,1GiB", "--history", fmt.Sprintf("short-*=%d", keptShort),
-	"--slow", "log-slow=drop-oldest", "--outbox", "64KiB"}
+	"--slow", "log-slow=drop-oldest", "--outbox", "256KiB"}
 
 // fleet is the clients of a run and what they do.
 type fleet struct {
@@ -183,7 +193,7 @@ func (f *fleet) man(form form) {
 	}
 	for i := range 2 { // what slow members are slow for
 		c := f.add(client.Options{Name: fmt.Sprint("talker", i), Rooms: []string{slowRoom}})
-		f.sends(c, 100+i, 15*time.Millisecond, 3000, slowRoom)
+		f.sends(c, 100+i, 12*time.Millisecond, 3000, slowRoom)
 	}
 	for i := range 2 {
 		f.post(i, 80*time.Millisecond, mainRoom, mainRoom, slowRoom, shortRoom)
@@ -224,8 +234,8 @@ func (f *fleet) dropThird(third int) {
 }
 
 // room is what everybody saw of a room. The log is added by who has read it.
-func (f *fleet) room(name string, keeps int, log []history.Seen) history.Room {
-	r := history.Room{Name: name, Keeps: keeps, Log: log}
+func (f *fleet) room(name string, log []history.Seen) history.Room {
+	r := history.Room{Name: name, Keeps: kept[name], Replays: replayed[name], Log: log}
 	for _, c := range f.all() {
 		r.Publishes = append(r.Publishes, c.Published(name)...)
 		for _, wanted := range c.Rooms {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -33,11 +34,15 @@ func TestMain(m *testing.M) {
 // binaries builds both, once for all tests, and returns their paths.
 var binaries = sync.OnceValues(func() (b struct{ roomcast, nats string }, err error) {
 	b.roomcast, b.nats = filepath.Join(binDir, "roomcast"), filepath.Join(binDir, "nats-server")
-	args := []string{"build", "-o", b.roomcast}
+	args := []string{"build", "-o", b.roomcast, "../../cmd/roomcast"}
 	if os.Getenv("CHAOS_RACE") != "" {
-		args = append(args, "-race")
+		args = slices.Insert(args, 1, "-race")
 	}
-	for _, args := range [][]string{append(args, "../../cmd/roomcast"), {"build", "-o", b.nats, "github.com/nats-io/nats-server/v2"}} {
+	builds := [][]string{args, {"build", "-o", b.nats, "github.com/nats-io/nats-server/v2"}}
+	if bin := os.Getenv("CHAOS_BIN"); bin != "" {
+		b.roomcast, builds = bin, builds[1:]
+	}
+	for _, args := range builds {
 		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 			return b, fmt.Errorf("go %v: %w\n%s", args, err, out)
 		}

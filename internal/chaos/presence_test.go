@@ -127,7 +127,8 @@ func (j *judge) sessions() {
 			for _, left := range n.Left {
 				if name, ok := alive[left]; ok {
 					flaps++
-					j.t.Logf("%s was told at %v that %s had left %s, and its session was never over", c.Name, n.Time, name, n.Room)
+					j.found = append(j.found, history.Violation{Rule: history.RulePresence, Room: n.Room, Who: c.Name,
+						Text: fmt.Sprintf("it was told at %v that %s had left, whose session was never over", n.Time, name)})
 				}
 			}
 		}

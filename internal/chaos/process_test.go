@@ -35,7 +35,7 @@ func newProcess(t *testing.T, name, bin string, args ...string) *process {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	p := &process{name: name, bin: bin, args: args, log: filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+"-"+name+".log")}
+	p := &process{name: name, bin: bin, args: args, log: filepath.Join(dir, logName(t)+"-"+name+".log")}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -44,6 +44,9 @@ func newProcess(t *testing.T, name, bin string, args ...string) *process {
 	})
 	return p
 }
+
+// logName is what the names of a test's files begin with.
+func logName(t *testing.T) string { return strings.ReplaceAll(t.Name(), "/", "-") }
 
 func (p *process) start() error {
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

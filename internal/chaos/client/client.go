@@ -50,13 +50,19 @@ type Client struct {
 	lost   []*wire       // silently; End buries them if it is not done yet
 	away   time.Duration // before the next connection, set by Drop
 	identity
-	conns      int                           // connections so far
-	outSince   time.Time                     // when it could have connected again; zero while it is in all its rooms
-	seq        int                           // of what it has published
-	published  map[string][]*history.Publish // by room
+	conns     int                           // connections so far
+	outSince  time.Time                     // when it could have connected again; zero while it is in all its rooms
+	seq       int                           // of what it has published
+	published map[string][]*history.Publish // by room
+	told
+}
+
+// told is what a client has to say at the end.
+type told struct {
 	complaints []history.Violation
 	notices    []Notice
 	sessions   Sessions
+	diary      []string // what became of its connections
 }
 
 // identity is who the server takes the client for. It stays over all connections.
@@ -138,6 +144,7 @@ func (c *Client) Drop(away time.Duration, silently bool) {
 		return
 	}
 	c.away = away
+	c.noteLocked("loses its network for %v, silently: %v", away, silently)
 	c.line.wire.lose(silently)
 	if silently {
 		c.lost = append(c.lost, c.line.wire)
@@ -150,6 +157,7 @@ func (c *Client) Stall(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.line != nil {
+		c.noteLocked("reads nothing for %v", d)
 		c.line.wire.stall(d)
 	}
 }
@@ -269,6 +277,11 @@ func (l *line) watch() {
 			_ = l.write(request{Type: "ping"}) // that it fails, the reader notices
 		}
 	}
+}
+
+// noteLocked writes down what people want to know who look for the reason of something.
+func (c *Client) noteLocked(format string, args ...any) {
+	c.diary = append(c.diary, fmt.Sprintf("%s %10v %s: ", time.Now().Format("15:04:05.000"), c.now().Round(time.Millisecond), c.Name)+fmt.Sprintf(format, args...))
 }
 
 // complain writes down what no server does.

@@ -50,6 +50,9 @@ func (c *Client) Publish(ctx context.Context, s Sending) error {
 		default:
 			return err
 		}
+		c.mu.Lock()
+		c.noteLocked("%v to %s was not acknowledged at the %d. time: %v %s", p.ID, s.Room, p.Tries, err, f.Message)
+		c.mu.Unlock()
 		if !s.Once {
 			return errLost
 		}
@@ -174,13 +177,14 @@ type Record struct {
 	Complaints []history.Violation
 	Notices    []Notice
 	Sessions   Sessions
+	Diary      []string // what became of its connections
 }
 
 // Record returns what it has seen and done, so far.
 func (c *Client) Record() Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Record{Connection: c.connection, Conns: c.conns, Complaints: slices.Clone(c.complaints), Notices: slices.Clone(c.notices), Sessions: c.sessions}
+	return Record{Connection: c.connection, Conns: c.conns, Complaints: slices.Clone(c.complaints), Notices: slices.Clone(c.notices), Sessions: c.sessions, Diary: slices.Clone(c.diary)}
 }
 
 // Published is what it has sent to a room, so far.

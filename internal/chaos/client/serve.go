@@ -24,7 +24,7 @@ func (c *Client) serve(url string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.ctx = ctx
-	c.begin(l)
+	c.begin(l, url)
 	watched := make(chan struct{})
 	go func() { defer close(watched); l.watch() }()
 	defer func() {
@@ -52,11 +52,12 @@ func (c *Client) serve(url string) error {
 	}
 }
 
-func (c *Client) begin(l *line) {
+func (c *Client) begin(l *line, url string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.line = l
 	c.conns++
+	c.noteLocked("connection %d, to %s, from %v", c.conns, url, l.wire.LocalAddr())
 	select {
 	case <-c.over:
 		l.wire.lose(false)
@@ -68,6 +69,7 @@ func (c *Client) end(l *line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.line = nil
+	c.noteLocked("connection %d has ended", c.conns)
 	for _, r := range c.rooms {
 		if r.in {
 			r.events = append(r.events, history.Event{Kind: history.Lost, Time: c.now()})
@@ -125,6 +127,7 @@ func (c *Client) handle(l *line, f frame) error {
 func (c *Client) greeted(l *line, f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.noteLocked("hello on connection %d, its own session is %q, to be resumed: %q", c.conns, f.Session, c.session)
 	if c.token == "" {
 		c.token, c.session, c.connection = f.Resume, f.Session, f.Connection
 		return c.joinLocked(l)
@@ -142,6 +145,7 @@ func (c *Client) greeted(l *line, f frame) error {
 func (c *Client) resumed(l *line, f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.noteLocked("resumed: %v", f.Resumed)
 	if f.Session != c.session || f.Connection != c.connection {
 		c.complainLocked(history.RuleUnexpected, "", "session %s and connection %s are %s and %s after a resume", c.session, c.connection, f.Session, f.Connection)
 	}
@@ -205,6 +209,11 @@ func (c *Client) joined(f frame) {
 	}
 	if room.since != nil && f.Recovered == nil {
 		c.complainLocked(history.RuleUnexpected, f.Room, "it asked for what follows %v, and is not told whether it comes", *room.since)
+	}
+	if room.since == nil {
+		c.noteLocked("is in %s, from %v on", f.Room, f.at())
+	} else {
+		c.noteLocked("is in %s, wanted to go on from %v, goes on from %v, recovered: %v", f.Room, *room.since, f.at(), f.Recovered != nil && *f.Recovered)
 	}
 	room.in, room.known, room.pos = true, true, f.at()
 	room.events = append(room.events, history.Event{Kind: history.Joined, Time: c.now(), At: f.at(), Since: room.since,
@@ -290,6 +299,7 @@ func (c *Client) refused(f frame) error {
 	defer c.mu.Unlock()
 	if f.Code == "unavailable" {
 		c.sessions.Refused++
+		c.noteLocked("%s was answered with unavailable: %s", f.ID, f.Message)
 		return errAgain
 	}
 	c.complainLocked(history.RuleUnexpected, f.Room, "%s was answered with %s: %s", f.ID, f.Code, f.Message)

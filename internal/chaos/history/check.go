@@ -187,10 +187,18 @@ func (f *follower) joined(e Event) {
 		f.report(RuleHole, f.reader.Name, "at %v it asked for what follows %v, and the epoch is %q", e.Time, *e.Since, e.At.Epoch)
 	case e.At.Offset < e.Since.Offset:
 		f.report(RuleOrder, f.reader.Name, "at %v it asked for what follows %v, and the room is at %d only", e.Time, *e.Since, e.At.Offset)
-	case e.At.Offset-e.Since.Offset <= uint64(f.room.Keeps):
+	case e.At.Offset-e.Since.Offset <= f.room.due():
 		f.report(RuleFalseGap, f.reader.Name, "at %v it asked for what follows %v; the room is at %d and keeps as much, and it is told that this cannot be had (it had %v)",
 			e.Time, *e.Since, e.At.Offset, before)
 	}
+}
+
+// due is how many messages nobody may be told that he cannot have.
+func (r Room) due() uint64 {
+	if r.Replays > 0 {
+		return uint64(min(r.Keeps, r.Replays))
+	}
+	return uint64(r.Keeps)
 }
 
 // resumed holds the reader itself to what it has: it goes on from there.

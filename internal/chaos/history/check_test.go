@@ -133,7 +133,7 @@ func TestShort(t *testing.T) {
 	r := good()
 	r.Keeps, r.Log = 3, nil
 	gap := func(since, now uint64) {
-		r.Readers[2].Events = []Event{{Kind: Joined, At: at(0)}, {Kind: Message, ID: ID{"a", 1}, At: at(1)}, {Kind: Lost},
+		r.Readers[2].Events = []Event{{Kind: Joined, At: at(since - 1)}, {Kind: Message, ID: r.Publishes[since-1].ID, At: at(since)}, {Kind: Lost},
 			{Kind: Joined, Since: new(at(since)), At: at(now)}, {Kind: Message, ID: ID{"a", 4}, At: at(6)}}
 	}
 	gap(1, 5)
@@ -142,6 +142,11 @@ func TestShort(t *testing.T) {
 	}
 	gap(2, 5)
 	expect(t, Check(r), RuleFalseGap)
+	r.Replays = 2
+	if found := Check(r); len(found) > 0 {
+		t.Errorf("three messages are missing where a replay has room for two, the reader is told so, and Check finds %v", found)
+	}
+	r.Replays = 0
 	gap(1, 5)
 	r.Readers[2].Events[3].Recovered, r.Readers[2].Events[3].At = true, at(1)
 	expect(t, Check(r), RuleSilentGap)

@@ -65,6 +65,7 @@ type Reader struct {
 type Room struct {
 	Name      string
 	Keeps     int // how many messages are kept for sure; 0: none at all; Everything
+	Replays   int // how many of those fit into a replay for sure; 0: all
 	Publishes []Publish
 	Readers   []Reader
 	Log       []Seen // the whole history, as somebody read it at the end; only of rooms that keep everything
