@@ -51,7 +51,7 @@ func run(t *testing.T, c *cluster, f *fleet, form form, faults []fault) {
 		t.Fatal(err)
 	}
 	healed := time.Now()
-	f.cancel()
+	f.calm()
 	if err := c.ready(startTime); err != nil {
 		t.Errorf("all faults are over, and the cluster is not ready: %v", err)
 	}

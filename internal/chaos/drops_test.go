@@ -57,7 +57,7 @@ func TestDrops(t *testing.T) {
 		f.tasks.Go(func() { f.sendsAt(sender, dropRate/dropSenders) })
 	}
 	f.pause(form.time)
-	f.cancel()
+	f.calm()
 	f.tasks.Wait()
 	if err := f.allReady(patience); err != nil {
 		t.Error(err)

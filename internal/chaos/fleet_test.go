@@ -84,6 +84,14 @@ func (f *fleet) all() []*client.Client {
 	return append([]*client.Client(nil), f.clients...)
 }
 
+// calm ends all that clients do and that is done to them. Who is away comes back.
+func (f *fleet) calm() {
+	f.cancel()
+	for _, c := range f.present() {
+		c.Home()
+	}
+}
+
 // present are the clients that have not gone for ever.
 func (f *fleet) present() (there []*client.Client) {
 	f.mu.Lock()

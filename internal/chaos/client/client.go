@@ -19,6 +19,7 @@ const (
 	dialTime = 3 * time.Second        // for a connection and its upgrade
 	tick     = 500 * time.Millisecond // between two looks at whether something was heard
 	quiet    = time.Second            // after which it pings
+	calm     = 500 * time.Millisecond // before the next connection, at most, when it is not to stay away
 	deaf     = 4 * time.Second        // after which it gives the connection up
 	buried   = 2 * time.Second        // from the end of a silent loss until the server hears of it: both connections may be there for so long
 	answered = 12 * time.Second       // for an answer, above what a server waits for its engine
@@ -40,7 +41,9 @@ type Client struct {
 	Options
 	tasks sync.WaitGroup
 	over  chan struct{} // closed by End
+	home  chan struct{} // closed by Home
 	once  sync.Once     // of End
+	still sync.Once     // of Home
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -100,7 +103,7 @@ type room struct {
 
 // New makes a client that has not begun.
 func New(o Options) *Client {
-	c := &Client{Options: o, over: make(chan struct{}), ready: make(chan struct{}), rooms: map[string]*room{},
+	c := &Client{Options: o, over: make(chan struct{}), home: make(chan struct{}), ready: make(chan struct{}), rooms: map[string]*room{},
 		published: map[string][]*history.Publish{}, random: rand.New(rand.NewPCG(o.Seed, 1))}
 	for _, name := range o.Rooms {
 		from, known := o.From[name]
@@ -135,6 +138,9 @@ func (c *Client) End(politely bool) {
 	}
 	c.lost = nil
 }
+
+// Home has it come back now if it is away, and not stay away any more.
+func (c *Client) Home() { c.still.Do(func() { close(c.home) }) }
 
 // Drop takes the client's network away for a while. Silently means that the server is not told: what it sends is swallowed.
 func (c *Client) Drop(away time.Duration, silently bool) {
@@ -182,9 +188,19 @@ func (c *Client) run() {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
+		case <-c.home:
+			timer.Reset(min(wait, calm))
+			select {
+			case <-timer.C:
+			case <-c.over:
+			}
 		case <-c.over:
-			timer.Stop()
+		}
+		timer.Stop()
+		select {
+		case <-c.over:
 			return
+		default:
 		}
 	}
 }

@@ -128,6 +128,9 @@ func (c *Client) greeted(l *line, f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noteLocked("hello on connection %d, its own session is %q, to be resumed: %q", c.conns, f.Session, c.session)
+	if f.Resume == "" {
+		c.complainLocked(history.RuleUnexpected, "", "hello has no token to resume with")
+	}
 	if c.token == "" {
 		c.token, c.session, c.connection = f.Resume, f.Session, f.Connection
 		return c.joinLocked(l)

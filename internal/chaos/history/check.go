@@ -260,7 +260,7 @@ func (c *checker) checkLive(r Reader) {
 		by   string
 		conn int
 	}
-	newest := map[way]int{}
+	newest := map[way]Publish{}
 	for _, e := range r.Events {
 		if e.Kind == Joined && e.Recovered {
 			c.report(RuleUnexpected, r.Name, "at %v it is told that everything was recovered, and the room keeps nothing", e.Time)
@@ -269,19 +269,23 @@ func (c *checker) checkLive(r Reader) {
 			continue
 		}
 		p := c.sent[e.ID]
-		switch {
-		case p == nil:
+		if p == nil {
 			c.report(RuleInvented, r.Name, "at %v it got %v, which was sent by nobody", e.Time, e.ID)
 			continue
+		}
+		over := way{p.By, p.Conn}
+		switch n := newest[over]; {
 		case p.Silent && p.By == r.Name:
 			c.report(RuleOwn, r.Name, "at %v it got %v, which it had sent with echo off", e.Time, e.ID)
 		case seen[e.ID]:
 			c.report(RuleTwice, r.Name, "at %v it got %v again", e.Time, e.ID)
-		case newest[way{p.By, p.Conn}] > p.Seq:
-			c.report(RuleOrder, r.Name, "at %v it got %v after %d, which was sent later over the same connection", e.Time, e.ID, newest[way{p.By, p.Conn}])
+		case p.Acked != 0 && p.Acked < n.Begun:
+			c.report(RuleOrder, r.Name, "at %v it got %v, which was acknowledged at %v, after %v, which was sent at %v over the same connection", e.Time, e.ID, p.Acked, n.ID, n.Begun)
 		}
 		seen[e.ID] = true
-		newest[way{p.By, p.Conn}] = max(newest[way{p.By, p.Conn}], p.Seq)
+		if p.Begun > newest[over].Begun {
+			newest[over] = *p
+		}
 	}
 }
 

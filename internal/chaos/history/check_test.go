@@ -155,13 +155,19 @@ func TestShort(t *testing.T) {
 // TestLive is a room without history.
 func TestLive(t *testing.T) {
 	live := func(events ...Event) []Violation {
-		r := Room{Name: "live", Publishes: []Publish{{ID: ID{"a", 1}}, {ID: ID{"a", 2}, Silent: true}, {ID: ID{"a", 3}}, {ID: ID{"a", 4}, Conn: 1}},
+		r := Room{Name: "live", Publishes: []Publish{
+			{ID: ID{"a", 1}, Begun: second(1), Acked: second(2)}, {ID: ID{"a", 2}, Silent: true}, {ID: ID{"a", 3}, Begun: second(3), Acked: second(5)},
+			{ID: ID{"a", 4}, Conn: 1, Begun: second(9)}, {ID: ID{"a", 5}, Begun: second(4)},
+		},
 			Readers: []Reader{{"a", events, true}}}
 		return Check(r)
 	}
 	get := func(seq int) Event { return Event{Kind: Message, ID: ID{"a", seq}} }
 	if found := live(get(1), get(3)); len(found) > 0 {
 		t.Errorf("nothing is wrong, and Check finds %v", found)
+	}
+	if found := live(get(5), get(3)); len(found) > 0 {
+		t.Errorf("two that were sent at the same time may come in any order, and Check finds %v", found)
 	}
 	if found := live(get(4), get(1), Event{Kind: Joined, Since: new(Position{})}); len(found) > 0 {
 		t.Errorf("two over two connections may come in any order, and Check finds %v", found)
