@@ -28,8 +28,9 @@ type Engine interface {
 	//
 	// In a room that keeps a history it returns when all of them are stored, in this order, and have been delivered to the subscriptions
 	// of this node; it has then set the Position of each. What it has returned without an error for is never lost and never reordered. An
-	// entry whose Once was used within the window is not stored again: its Position is that of the first, and Again is set. If an error is
-	// returned, some may have been stored or will be: repeating it with the same Once, here or on another node, is safe.
+	// entry whose Once was used within the window is not stored again: Again is set, and its Position is that of the first, or zero if
+	// that is kept no more. If an error is returned, some may have been stored or will be: repeating it with the same Once, here or on
+	// another node, is safe.
 	//
 	// In any other room it never waits: the entries are delivered to the subscriptions of other nodes, in this order, at most once, and not to
 	// those of this node. Positions stay zero.

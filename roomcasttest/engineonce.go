@@ -73,10 +73,12 @@ func (s *suite) onceOutlivesEntry(t *testing.T) {
 	a := s.nodes[0]
 	room := s.name("short/")
 	first := publish(t, a, room, once("k", "first"))[0]
-	publish(t, a, room, numbered("", 3*shortMessages)...)
+	for i := range 3 * shortMessages {
+		publish(t, a, room, texts(fmt.Sprint(i))...)
+	}
 	again := publish(t, a, room, once("k", "again"))[0]
-	if !again.Again || again.Position != first.Position {
-		t.Errorf("published again after %d others it is at %s with Again %t, want %s and true",
+	if !again.Again || again.Position != first.Position && again.Position != (roomcast.Position{}) {
+		t.Errorf("published again after %d others it is at %s with Again %t, want %s, that of the first, or the zero Position, and true",
 			3*shortMessages, place(again.Position), again.Again, place(first.Position))
 	}
 }

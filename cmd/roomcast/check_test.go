@@ -78,7 +78,7 @@ func TestCheckProblems(t *testing.T) {
 	if want := "roomcast: " + problems[0] + " (and 4 more; roomcast check lists all)\n"; code != 2 || stdout != "" || stderr != want {
 		t.Errorf("serve: code %d, stdout %q, stderr %q; want 2 and %q", code, stdout, stderr, want)
 	}
-	if _, stderr, code = run("check", "--nope"); code != 2 || stderr != "roomcast: unknown flag --nope; see roomcast check --help\n" {
+	if _, stderr, code = run("check", "--qqqq"); code != 2 || stderr != "roomcast: unknown flag --qqqq; see roomcast check --help\n" {
 		t.Errorf("unknown flag: code %d, stderr %q", code, stderr)
 	}
 }

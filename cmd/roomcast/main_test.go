@@ -86,7 +86,7 @@ func TestUsageErrors(t *testing.T) {
 		{"", `expected one of "serve", "check", "join", "watch", "send", ...; see roomcast --help`},
 		{"sing", "unexpected argument sing"},
 		{"sevre", `unexpected argument sevre, did you mean "serve"?; see roomcast --help`},
-		{"serve --nope", "unknown flag --nope; see roomcast serve --help"},
+		{"serve --qqqq", "unknown flag --qqqq; see roomcast serve --help"},
 		{"serve --addr=here", "--addr here: write host:port such as"},
 		{"serve --max-message=much", `--max-message: "much" is not a size`},
 		{"serve --addr=here --max-rooms=0", "(and 1 more; roomcast check lists all)"},

@@ -35,7 +35,7 @@ var components = []component{
 		"a data structure knows nobody"},
 	{"internal/tally", nil, nil, nil,
 		"numbers know nobody"},
-	{".", []string{"internal/session", "internal/netloop", "internal/door", "internal/wheel", "internal/mailbox", "internal/tally"}, []string{"roomcasttest"},
+	{".", []string{"internal/session", "internal/netloop", "internal/door", "internal/wheel", "internal/mailbox", "internal/tally"}, []string{"memengine", "roomcasttest"},
 		[]string{"github.com/gobwas/ws", "golang.org/x/sys"},
 		"library users must not pay for the server, its flags or the cluster"},
 	{"roomcasttest", []string{"."}, nil, []string{"github.com/gobwas/ws"},

@@ -50,7 +50,8 @@ func TestDefaults(t *testing.T) {
 			TokenMaxLifetime: 24 * time.Hour, TokenTimeout: 10 * time.Second},
 		Access: Access{MaxMessageRate: 10_000, MaxByteRate: 64 << 20, MaxJoinRate: 1000, MaxUserMessageRate: 20_000, MaxUserByteRate: 128 << 20,
 			MaxUserConns: 100, MaxAddressConns: 1000, MaxAcceptRate: 20_000},
-		Log: Log{LogFormat: "text", LogLevel: "info"},
+		Engine: Engine{IdempotencyWindow: 5 * time.Minute, SessionTTL: time.Minute, NATSPrefix: "roomcast", Data: "roomcast-data", Lease: 5 * time.Second},
+		Log:    Log{LogFormat: "text", LogLevel: "info"},
 	}
 	if s.Compression || s.Options(nil).Compression != roomcast.CompressionOff {
 		t.Error("compression is on")

@@ -23,6 +23,7 @@ type Serve struct {
 	Access `embed:""`
 	Flow   `embed:""`
 	Timing `embed:""`
+	Engine `embed:""`
 	Log    `embed:""`
 }
 
@@ -36,7 +37,7 @@ type group interface {
 }
 
 func (s *Serve) groups() []group {
-	return []group{&s.Listen, &s.Auth, &s.Limits, &s.Access, &s.Flow, &s.Timing, &s.Log}
+	return []group{&s.Listen, &s.Auth, &s.Limits, &s.Access, &s.Flow, &s.Timing, &s.Engine, &s.Log}
 }
 
 // Problems are all settings that make no sense: the flag of each, its value and what to set instead.

@@ -27,11 +27,18 @@ type running struct {
 // start runs a server with the default settings and those of args. The test's end ends it.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
+	return startWith(t, func(*Server) {}, args...)
+}
+
+// startWith is start; prepare changes the server before it runs.
+func startWith(t *testing.T, prepare func(*Server), args ...string) *running {
+	t.Helper()
 	cfg := settings(t, args...)
 	server, err := New(cfg, cfg.Logger(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepare(server)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
 		t: t, cfg: cfg, server: server, stop: cancel, done: make(chan struct{}),

@@ -25,38 +25,49 @@ import (
 
 // Server is everything that listens behind one address.
 type Server struct {
-	cfg   *config.Serve
-	log   *slog.Logger
-	gate  *auth.Authority
-	desk  *admission.Desk
-	hub   *hub.Hub
-	api   *api.API
-	relay *relay.Relay
-	slow  atomic.Pointer[func(room string) roomcast.Slow] // what becomes of messages for a slow member
+	cfg    *config.Serve
+	log    *slog.Logger
+	gate   *auth.Authority
+	desk   *admission.Desk
+	hub    *hub.Hub
+	api    *api.API
+	relay  *relay.Relay
+	engine *engine
+	slow   atomic.Pointer[func(room string) roomcast.Slow] // what becomes of messages for a slow member
 
 	reachable atomic.Bool // other machines can reach the listener
 }
 
-// New returns a server for the settings, of which the keys may turn out to be none: that is the error. The server does nothing before Run,
-// save that it may fetch a key set; Run has to be called.
+// New returns a server for the settings, of which keys and files may turn out to be none, and NATS in this process one that cannot be run: that
+// is the error. The server does nothing for clients before Run, which has to be called.
 func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 	gate, err := auth.New(context.Background(), authConfig(&cfg.Auth), logger)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: logger, gate: gate, desk: admission.New(gate, accessLimits(&cfg.Access), logger)}
+	behind, err := newEngine(&cfg.Engine, logger)
+	if err != nil {
+		gate.Close()
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: logger, gate: gate, engine: behind, desk: admission.New(gate, accessLimits(&cfg.Access), logger)}
 	s.slow.Store(new(cfg.SlowPolicy()))
 	options := cfg.Options(logger)
 	options.Slow = func(room string) roomcast.Slow { return (*s.slow.Load())(room) }
 	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
-		TokenTimeout: cfg.TokenTimeout})
+		TokenTimeout: cfg.TokenTimeout, Engine: behind, SessionTTL: cfg.SessionTTL})
 	s.api = api.New(s.hub, s.desk, gate, api.Options{}, logger)
 	s.relay = relay.New(options, s.desk)
 	return s, nil
 }
 
 // Check reports what New would find wrong with settings that have no Problems. It reads the files of keys, and fetches nothing.
-func Check(cfg *config.Serve) error { return auth.Check(authConfig(&cfg.Auth)) }
+func Check(cfg *config.Serve) error {
+	if err := auth.Check(authConfig(&cfg.Auth)); err != nil {
+		return err
+	}
+	return checkEngine(&cfg.Engine)
+}
 
 // authConfig is what the settings mean for auth.
 func authConfig(a *config.Auth) auth.Config {
@@ -91,7 +102,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.api.Guarded(metrics.Handler(metrics.Source{
-		Version: version(), Refused: s.desk.Refused, Draining: s.desk.Draining,
+		Version: version(), Refused: s.desk.Refused, Draining: s.desk.Draining, Engine: s.engine.figures,
 		Endpoints: map[string]*roomcast.Server{"ws": s.hub.Server(), "rooms": s.relay.Server()},
 	})))
 	mux.Handle("/", page.Handler())
@@ -102,14 +113,17 @@ func (s *Server) routes() http.Handler {
 // with 1001, in batches, and who has not said goodbye when the time for it is over is cut off.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer s.gate.Close()
+	defer s.engine.close() // after the drain: what the hub has to tell other nodes goes through it
+	defer s.hub.Stop()
 	if addr, ok := listener.Addr().(*net.TCPAddr); ok {
 		s.reachable.Store(!addr.IP.IsLoopback())
 	}
-	var tidying sync.WaitGroup
-	defer tidying.Wait()
+	var chores sync.WaitGroup
+	defer chores.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tidying.Go(func() { tidy(ctx, s.connections) })
+	chores.Go(func() { tidy(ctx, s.connections) })
+	chores.Go(func() { s.engine.attend(ctx, s.hub.SetSessionKey) })
 
 	failed := make(chan error, 1) // never closed
 	go func() { failed <- s.hub.Server().ServeHandler(listener, s.routes()) }()
@@ -144,6 +158,10 @@ func healthz(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if s.desk.Draining() {
 		plain(w, http.StatusServiceUnavailable, "draining\n")
+		return
+	}
+	if missing := s.engine.missing(); missing != "" {
+		plain(w, http.StatusServiceUnavailable, missing+"\n")
 		return
 	}
 	plain(w, http.StatusOK, "ready\n")

@@ -19,6 +19,7 @@ type Source struct {
 	Endpoints map[string]*roomcast.Server // by the name in the label endpoint
 	Refused   func() map[string]uint64    // connections and requests that were not let in, by cause
 	Draining  func() bool                 // whether the server is about to stop
+	Engine    func() Engine               // what lies behind the rooms
 }
 
 // Handler answers GET with the metrics, those of the Go runtime and of the process among them.
@@ -58,25 +59,18 @@ func (c collector) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{info, draining, connections, rooms, accepted, ended, refused, published, delivered, failed, waiting, writes, latency} {
 		descriptions <- d
 	}
+	describeEngine(descriptions)
 }
 
 // Collect is prometheus.Collector.
 func (c collector) Collect(metrics chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	}
-	count := func(d *prometheus.Desc, value uint64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
-	}
+	gauge, count := into(metrics)
 	gauge(info, 1, c.Version)
-	state := 0.0
-	if c.Draining() {
-		state = 1
-	}
-	gauge(draining, state)
+	gauge(draining, flag(c.Draining()))
 	for cause, n := range c.Refused() {
 		count(refused, n, cause)
 	}
+	c.Engine().collect(metrics)
 	for endpoint, server := range c.Endpoints {
 		st := server.Stats()
 		gauge(connections, float64(st.Connections), endpoint)
@@ -94,6 +88,25 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- histogram(writes, st.Writes, endpoint)
 		metrics <- histogram(latency, st.Latency, endpoint)
 	}
+}
+
+// into is how a gauge and a counter get into the channel.
+func into(metrics chan<- prometheus.Metric) (gauge func(d *prometheus.Desc, value float64, labels ...string), count func(d *prometheus.Desc, value uint64, labels ...string)) {
+	gauge = func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	count = func(d *prometheus.Desc, value uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	return gauge, count
+}
+
+// flag is 1 for yes and 0 for no.
+func flag(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // histogram adds up the counts, as Prometheus wants them.

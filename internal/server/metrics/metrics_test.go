@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/goleak"
@@ -32,6 +33,10 @@ func scrape(t *testing.T) string {
 	h := Handler(Source{
 		Version: "1.2.3", Endpoints: map[string]*roomcast.Server{"ws": srv, "rooms": roomcast.New(roomcast.Handler{}, roomcast.Options{})},
 		Refused: func() map[string]uint64 { return map[string]uint64{"token_expired": 7} }, Draining: func() bool { return false },
+		Engine: func() Engine {
+			return Engine{Up: true, Reconnects: 2, Stored: 3, Duplicates: 10, Conflicts: 4, Unsent: 11, Fetched: 5, Missed: 12, Lag: 1500 * time.Microsecond,
+				History: map[string]Stored{"chat-0dadd727": {Messages: 6, Bytes: 7}}, Members: 8, Changes: 9}
+		},
 	})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
@@ -47,6 +52,19 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		`roomcast_build_info{version="1.2.3"} 1`,
 		`roomcast_draining 0`,
+		`roomcast_engine_up 1`,
+		`roomcast_engine_reconnects_total 2`,
+		`roomcast_engine_stored_total 3`,
+		`roomcast_engine_duplicates_total 10`,
+		`roomcast_engine_unsent_total 11`,
+		`roomcast_engine_missed_total 12`,
+		`roomcast_engine_conflicts_total 4`,
+		`roomcast_engine_fetched_total 5`,
+		`roomcast_engine_lag_seconds 0.0015`,
+		`roomcast_engine_history_messages{kind="chat-0dadd727"} 6`,
+		`roomcast_engine_history_bytes{kind="chat-0dadd727"} 7`,
+		`roomcast_engine_presence_members 8`,
+		`roomcast_engine_presence_changes_total 9`,
 		`roomcast_connections{endpoint="ws"} 3`,
 		`roomcast_connections{endpoint="rooms"} 0`,
 		`roomcast_rooms{endpoint="ws"} 1`,

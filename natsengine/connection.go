@@ -1,0 +1,200 @@
+package natsengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How a connection is kept. A server that has stopped answering is left after some 6 s.
+const (
+	dialTimeout   = 2 * time.Second
+	writeTimeout  = 5 * time.Second
+	reconnectWait = 100 * time.Millisecond
+	reconnectMore = 400 * time.Millisecond // at random, so that not all nodes come at once
+	pingEvery     = 2 * time.Second
+	pingsMissing  = 2
+)
+
+// connect begins to connect. Messages are not kept while there is no connection: who publishes is told.
+func (e *Engine) connect() error {
+	options := []nats.Option{
+		nats.Name("roomcast " + e.o.Node),
+		nats.NoEcho(),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectMore, reconnectMore),
+		nats.ReconnectBufSize(-1),
+		nats.Timeout(dialTimeout),
+		nats.FlusherTimeout(writeTimeout),
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(pingsMissing),
+		nats.ConnectHandler(func(*nats.Conn) {
+			<-e.made
+			e.connected("Connected to NATS")
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			<-e.made
+			e.stats.reconnects.Add(1)
+			e.connected("Connected to NATS again")
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			<-e.made
+			e.disconnected(err)
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(e.gone) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.asyncError(err) }),
+	}
+	if e.o.Credentials != "" {
+		options = append(options, nats.UserCredentials(e.o.Credentials))
+	}
+	if e.o.TLSCA != "" {
+		options = append(options, nats.RootCAs(e.o.TLSCA))
+	}
+	if e.o.TLSCert != "" {
+		options = append(options, nats.ClientCert(e.o.TLSCert, e.o.TLSKey))
+	}
+	if e.o.Server != nil {
+		options = append(options, e.o.Server.inProcess())
+	}
+	nc, err := nats.Connect(e.o.URL, options...)
+	if err != nil {
+		return fmt.Errorf("natsengine: connect to NATS: %w", err) // not with the URL, which may have a password
+	}
+	e.nc = nc
+	defer close(e.made)
+	if e.calls, err = newCalls(nc); err != nil {
+		return fmt.Errorf("natsengine: %w", err)
+	}
+	if e.js, err = jetstream.New(nc); err != nil {
+		return fmt.Errorf("natsengine: %w", err)
+	}
+	return nil
+}
+
+// hangUp closes the connection and waits until nats.go has told all it had to tell.
+func (e *Engine) hangUp() {
+	if e.nc != nil {
+		e.nc.Close()
+		<-e.gone
+	}
+}
+
+func (e *Engine) isConnected() bool { return e.nc.IsConnected() }
+
+// connected is called by nats.go, as disconnected is, one at a time and in order.
+func (e *Engine) connected(what string) {
+	e.o.Logger.Info(what, "node", e.o.Node)
+	e.calls.connected()
+	e.presence.start(e.js)
+	e.presence.reconnected()
+	e.suspectTails()
+	e.lookAgain()
+}
+
+func (e *Engine) disconnected(err error) {
+	if e.ctx.Err() == nil {
+		e.o.Logger.Warn("The connection to NATS is lost; trying again", "error", err)
+	}
+	e.calls.disconnected()
+	e.presence.disconnected()
+}
+
+func (e *Engine) asyncError(err error) {
+	if errors.Is(err, nats.ErrSlowConsumer) {
+		e.stats.slow.Add(1)
+	}
+	if e.ctx.Err() == nil {
+		e.o.Logger.Warn("NATS reports an error", "error", err)
+	}
+}
+
+func (e *Engine) lookAgain() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Entries are at most as large as a message of NATS, with room for its headers and ours.
+const (
+	headersSize    = 1 << 10
+	defaultPayload = 1 << 20 // of a NATS server
+)
+
+func (e *Engine) maxPayload() int {
+	return int(orElse(e.nc.MaxPayload(), defaultPayload)) - headersSize
+}
+
+// How often the streams are looked at: while something is wrong with them, and for the statistics.
+const (
+	setUpEvery  = 500 * time.Millisecond
+	statusEvery = 10 * time.Second
+)
+
+// keepStreams makes the streams, and looks at them again and again and after every reconnect.
+func (e *Engine) keepStreams() {
+	said := ""
+	for {
+		wait := statusEvery
+		err := e.setUp()
+		e.mu.Lock()
+		e.notReady = err
+		e.mu.Unlock()
+		if err != nil {
+			wait = setUpEvery
+		}
+		if err != nil && e.isConnected() && err.Error() != said {
+			said = err.Error()
+			e.o.Logger.Warn("The streams in NATS are not ready", "error", err)
+		}
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-e.kick:
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (e *Engine) setUp() error {
+	if !e.isConnected() {
+		return errAway
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, e.o.Timeout)
+	defer cancel()
+	for _, k := range e.kinds {
+		again, err := k.setUp(ctx, e.js)
+		if err != nil {
+			return err
+		}
+		if again {
+			e.o.Logger.Warn("A stream in NATS has been made anew; what was in it is lost", "stream", k.stream)
+			for _, r := range e.allRooms() {
+				if r.kind == k {
+					r.reset()
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// pauseFor waits for about so long, and reports whether to go on.
+func (e *Engine) pauseFor(ctx context.Context, about time.Duration) bool {
+	timer := time.NewTimer(about/2 + rand.N(about))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,88 @@
+package natsengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roomcast/roomcast"
+)
+
+// kind is the rooms that one Retention is for: they share a stream.
+type kind struct {
+	roomcast.Retention
+	prefix   string
+	stream   string
+	replicas int
+	window   time.Duration
+
+	messages, bytes atomic.Int64 // stored when last looked
+	created         time.Time    // the stream; owned by Engine.setUp
+}
+
+func newKind(r roomcast.Retention, o Options) *kind {
+	r.Messages = orElse(r.Messages, 1000)
+	r.Age = orElse(r.Age, 24*time.Hour)
+	r.Bytes = orElse(r.Bytes, 1<<30)
+	return &kind{Retention: r, prefix: o.Prefix, stream: streamName(o.Prefix, r.Name), replicas: o.Replicas, window: min(o.Window, r.Age)}
+}
+
+// config is the stream. An entry is a message of its own at worst, so that as many messages are kept as there are to be entries.
+func (k *kind) config() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              k.stream,
+		Description:       "Roomcast: history of rooms",
+		Subjects:          []string{logSubjects(k.prefix, k.Name)},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		Storage:           jetstream.FileStorage,
+		Replicas:          k.replicas,
+		MaxMsgsPerSubject: int64(k.Messages),
+		MaxAge:            k.Age,
+		MaxBytes:          k.Bytes,
+		Duplicates:        k.window,
+		AllowDirect:       true,
+		RePublish:         &jetstream.RePublish{Source: logSubjects(k.prefix, k.Name), Destination: noticeSubjects(k.prefix, k.Name)},
+	}
+}
+
+// setUp makes the stream what it is to be. Several nodes may do so at once: they want the same. again reports whether it is another
+// stream than at the call before.
+func (k *kind) setUp(ctx context.Context, js jetstream.JetStream) (again bool, err error) {
+	want := k.config()
+	stream, err := js.Stream(ctx, k.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return false, fmt.Errorf("stream %s: %w", k.stream, err)
+	}
+	if !k.fits(stream.CachedInfo().Config) {
+		if stream, err = js.UpdateStream(ctx, want); err != nil {
+			return false, fmt.Errorf("stream %s has other settings, which cannot be changed: %w", k.stream, err)
+		}
+	}
+	info := stream.CachedInfo()
+	k.note(info)
+	again = !k.created.IsZero() && !k.created.Equal(info.Created)
+	k.created = info.Created
+	return again, nil
+}
+
+// fits reports whether a stream is as it is to be, in what matters here; the rest is the operator's.
+func (k *kind) fits(have jetstream.StreamConfig) bool {
+	want := k.config()
+	return slices.Equal(have.Subjects, want.Subjects) && have.Replicas == want.Replicas && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
+		have.MaxAge == want.MaxAge && have.MaxBytes == want.MaxBytes && have.Duplicates == want.Duplicates && have.AllowDirect &&
+		have.RePublish != nil && have.RePublish.Source == want.RePublish.Source && have.RePublish.Destination == want.RePublish.Destination
+}
+
+func (k *kind) note(info *jetstream.StreamInfo) {
+	k.messages.Store(int64(info.State.Msgs))
+	k.bytes.Store(int64(info.State.Bytes))
+}

@@ -1,0 +1,165 @@
+package natsengine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/roomcast/roomcast"
+)
+
+// live is the rooms that keep no history. What is published in them passes once, to the nodes that are listening.
+type live struct {
+	e   *Engine
+	out outbox
+
+	mu    sync.Mutex
+	rooms map[string]*liveRoom
+}
+
+// liveRoom is one of them, while somebody here is subscribed.
+type liveRoom struct {
+	e    *Engine
+	name string
+	sub  *nats.Subscription              // guarded by live.mu
+	subs atomic.Pointer[[]*subscription] // replaced, never changed, with live.mu held
+}
+
+func (l *live) subscribe(room string, deliver func([]roomcast.Entry)) (cancel func(), err error) {
+	s := &subscription{deliver: deliver}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.rooms[room]
+	if r == nil {
+		r = &liveRoom{e: l.e, name: room}
+		r.subs.Store(new([]*subscription{s}))
+		if r.sub, err = l.e.in.listen(l.e.nc, liveSubject(l.e.o.Prefix, room), r); err != nil {
+			return nil, l.e.unavailable("subscribe to", room, err)
+		}
+		l.rooms[room] = r
+	} else {
+		r.subs.Store(new(append(slices.Clone(*r.subs.Load()), s)))
+	}
+	return func() { l.cancel(r, s) }, nil
+}
+
+func (l *live) cancel(r *liveRoom, s *subscription) {
+	if s.over.Swap(true) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := slices.DeleteFunc(slices.Clone(*r.subs.Load()), func(other *subscription) bool { return other == s })
+	r.subs.Store(&left)
+	if len(left) == 0 {
+		l.e.in.unlisten(liveSubject(l.e.o.Prefix, r.name), r.sub)
+		delete(l.rooms, r.name)
+	}
+}
+
+func (l *live) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.rooms)
+}
+
+// receive is what another node has published: see inbox.dispatch.
+func (r *liveRoom) receive(m *nats.Msg) {
+	entries, err := decodeLive(m.Data)
+	if err != nil {
+		r.e.malformed(r.name, err)
+		return
+	}
+	for _, s := range *r.subs.Load() {
+		if !s.over.Load() {
+			s.deliver(entries)
+		}
+	}
+}
+
+// publish never waits for anything.
+func (l *live) publish(room string, entries []roomcast.Entry) error {
+	if !l.e.isConnected() {
+		return l.e.unavailable("publish in", room, errAway)
+	}
+	limit, subject := l.e.maxPayload(), liveSubject(l.e.o.Prefix, room)
+	var bodies [][]byte
+	size := 0
+	for i := range entries {
+		body := encodeEntry(&entries[i])
+		if len(body) > limit {
+			return fmt.Errorf("natsengine: an entry of %d bytes for %q: NATS takes messages of %d; raise its max_payload", len(body), room, limit)
+		}
+		if size+len(body) > limit {
+			if err := l.out.add(subject, encodeLive(bodies)); err != nil {
+				return l.e.unavailable("publish in", room, err)
+			}
+			bodies, size = nil, 0
+		}
+		bodies, size = append(bodies, body), size+len(body)
+	}
+	if len(bodies) == 0 {
+		return nil
+	}
+	if err := l.out.add(subject, encodeLive(bodies)); err != nil {
+		return l.e.unavailable("publish in", room, err)
+	}
+	return nil
+}
+
+// outbox is what waits to be written to NATS, so that who publishes does not wait for the network.
+type outbox struct {
+	wake chan struct{} // cap 1: something waits; never closed
+
+	mu    sync.Mutex
+	queue []*nats.Msg
+	bytes int
+}
+
+const outboxBytes = 16 << 20
+
+var errOutboxFull = errors.New("too much waits to be sent to NATS")
+
+func (o *outbox) add(subject string, data []byte) error {
+	o.mu.Lock()
+	if o.bytes > outboxBytes {
+		o.mu.Unlock()
+		return errOutboxFull
+	}
+	o.queue = append(o.queue, &nats.Msg{Subject: subject, Data: data})
+	o.bytes += len(data) + len(subject)
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (o *outbox) take() []*nats.Msg {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	queue := o.queue
+	o.queue, o.bytes = nil, 0
+	return queue
+}
+
+// send writes what waits until the engine ends. What cannot be sent is lost: these rooms promise no more.
+func (l *live) send() {
+	for {
+		select {
+		case <-l.out.wake:
+		case <-l.e.ctx.Done():
+			return
+		}
+		for _, m := range l.out.take() {
+			if err := l.e.nc.PublishMsg(m); err != nil {
+				l.e.stats.unsent.Add(1)
+			}
+		}
+	}
+}

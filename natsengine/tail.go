@@ -1,0 +1,153 @@
+package natsengine
+
+import (
+	"slices"
+	"time"
+)
+
+// A notification is published once, so that it may be lost: with a connection, with the server that leads the stream. The next one shows that; for
+// the last one, the last message of every room with members here is looked at now and then.
+
+// rhythm is how often: a room every so long, some of them at every tick.
+type rhythm struct{ every, tick time.Duration }
+
+// A lost notification is made up for within about tailEvery, even if nothing follows it. tailRooms is how many are looked at in a tick at most.
+const (
+	tailEvery = 2 * time.Second
+	tailTick  = 250 * time.Millisecond
+	tailRooms = 1024
+)
+
+// roomIdle is how long a room is remembered that nobody here uses.
+const roomIdle = time.Minute
+
+// keepTails looks after the rooms until the engine ends.
+func (e *Engine) keepTails() {
+	ticker := time.NewTicker(e.tails.tick)
+	defer ticker.Stop()
+	swept := time.Now()
+	for {
+		select {
+		case <-ticker.C:
+		case <-e.ctx.Done():
+			return
+		}
+		if e.isConnected() {
+			e.checkTails()
+		}
+		if time.Since(swept) > roomIdle/4 {
+			swept = time.Now()
+			e.sweep(swept.Add(-roomIdle))
+		}
+	}
+}
+
+// tailsAtOnce is how many rooms are asked for at once. The names of rooms may be long, and a request is at most 1 MiB.
+const tailsAtOnce = 256
+
+// checkTails looks at the rooms that are due, of each kind together. Those that were right up to about the same message go together, because
+// only what came later is sent back.
+func (e *Engine) checkTails() {
+	due := map[*kind][]*room{}
+	for _, r := range e.dueRooms() {
+		due[r.kind] = append(due[r.kind], r)
+	}
+	for k, rooms := range due {
+		slices.SortFunc(rooms, func(a, b *room) int { return int(int64(a.through() - b.through())) })
+		for part := range slices.Chunk(rooms, tailsAtOnce) {
+			e.checkTailsOf(k, part)
+		}
+	}
+}
+
+// dueRooms are rooms whose tails have not been looked at for some time, some of them if there are very many.
+func (e *Engine) dueRooms() []*room {
+	before := time.Now().Add(-e.tails.every)
+	var due []*room
+	for _, r := range e.allRooms() {
+		if r.isDue(before) {
+			if due = append(due, r); len(due) == tailRooms {
+				break
+			}
+		}
+	}
+	return due
+}
+
+func (e *Engine) checkTailsOf(k *kind, rooms []*room) {
+	now := time.Now()
+	found, upTo, err := e.readTails(e.ctx, k, rooms, rooms[0].through()+1)
+	if err != nil {
+		e.o.Logger.Debug("Looking for lost notifications failed; trying again", "stream", k.stream, "error", err)
+		return // they are still due
+	}
+	e.stats.tailChecks.Add(uint64(len(rooms)))
+	for _, r := range rooms {
+		if b := found[r.subject]; b != nil && r.isBehind(b) {
+			e.stats.tailsBehind.Add(1)
+			r.accept(b)
+		}
+		r.checked(now, upTo)
+	}
+}
+
+// isDue reports whether the tail has to be looked at: it is not if notifications have come in since, because the next one would show a loss.
+// Soon after the first subscription it has: until all servers know of it, notifications may have been lost.
+func (r *room) isDue(before time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reader != nil && r.reader.isOpen && r.reader.checked.Before(before)
+}
+
+func (r *room) listening() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reader != nil
+}
+
+// through is the sequence in the stream up to which everything of the room is known here.
+func (r *room) through() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reader == nil {
+		return 0
+	}
+	return max(r.reader.through, r.reader.tail.seq)
+}
+
+func (r *room) isBehind(b *batch) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reader != nil && b.seq > r.reader.tail.seq
+}
+
+func (r *room) checked(at time.Time, through uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reader != nil {
+		r.reader.checked, r.reader.through = at, max(r.reader.through, through)
+	}
+}
+
+// suspectTails makes all tails be looked at soon: notifications may have been lost.
+func (e *Engine) suspectTails() {
+	for _, r := range e.allRooms() {
+		r.mu.Lock()
+		r.known = false
+		if r.reader != nil {
+			r.reader.checked = time.Time{}
+		}
+		r.mu.Unlock()
+	}
+}
+
+// sweep forgets rooms that nobody here has used for some time.
+func (e *Engine) sweep(since time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, r := range e.rooms {
+		if r.unused(since) {
+			delete(e.rooms, name)
+		}
+	}
+}
