@@ -40,6 +40,7 @@ func run(t *testing.T, c *cluster, f *fleet, form form, faults []fault) {
 	if err := f.allReady(patience); err != nil {
 		t.Fatal(err)
 	}
+	health := c.watchHealth()
 	if err := c.unleash(f.ctx, faults, f.dropThird); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func run(t *testing.T, c *cluster, f *fleet, form form, faults []fault) {
 	for _, text := range f.unacked {
 		t.Errorf("a publish was not acknowledged in time: %s", text)
 	}
-	j := &judge{t: t, c: c, f: f, healed: healed}
+	j := &judge{t: t, c: c, f: f, healed: healed, health: health}
 	j.judge()
 }
 
@@ -86,6 +87,7 @@ type judge struct {
 	c      *cluster
 	f      *fleet
 	healed time.Time
+	health *health
 	found  []history.Violation
 }
 

@@ -43,6 +43,7 @@ func TestDrops(t *testing.T) {
 	if err := f.allReady(startTime); err != nil {
 		t.Fatal(err)
 	}
+	health := c.watchHealth()
 	random := rand.New(rand.NewPCG(form.seed, 0))
 	for i, reader := range f.present() {
 		first := time.Duration(random.Int64N(int64(dropEvery)))
@@ -65,7 +66,7 @@ func TestDrops(t *testing.T) {
 	for _, text := range f.unacked {
 		t.Errorf("a publish was not acknowledged: %s", text)
 	}
-	j := &judge{t: t, c: c, f: f, healed: time.Now()}
+	j := &judge{t: t, c: c, f: f, healed: time.Now(), health: health}
 	j.drops()
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/chaos/client"
@@ -102,10 +103,9 @@ func (j *judge) watched() {
 	}
 }
 
-// sessions collects the complaints, and tells what became of the sessions and whether anybody was said to be gone who was not.
+// sessions collects the complaints, and tells what became of the sessions.
 func (j *judge) sessions() {
 	var sum client.Sessions
-	alive := map[string]string{} // connection of those who never lost their session
 	conns := 0
 	for _, c := range j.f.all() {
 		r := c.Record()
@@ -116,23 +116,82 @@ func (j *judge) sessions() {
 		sum.Refused += r.Sessions.Refused
 		sum.Slowest = max(sum.Slowest, r.Sessions.Slowest)
 	}
+	flaps := j.flaps()
+	j.t.Logf("%d connections; %d sessions resumed, %d over, %d attempts answered with unavailable; the slowest way back took %v; %d times somebody was said to have left who had not",
+		conns, sum.Resumed, sum.Over, sum.Refused, sum.Slowest.Round(time.Millisecond), len(flaps))
+	longest := j.health.longest()
+	j.t.Logf("a node was not ready for %v at the longest", longest.Round(time.Millisecond))
+	if longest < sessionTTL/2 { // nodes that know nothing of one another for longer may take each other's sessions for over
+		j.found = append(j.found, flaps...)
+	}
+}
+
+// flaps are the times that somebody who watches was told that a client had left which never lost its session and was never away for as long as one lasts.
+func (j *judge) flaps() (found []history.Violation) {
+	alive := map[string]string{} // by connection
 	for _, c := range j.f.present() {
-		if r := c.Record(); r.Sessions.Over == 0 {
+		if r := c.Record(); r.Sessions.Over == 0 && r.Sessions.LongestOut < sessionTTL*9/10 {
 			alive[r.Connection] = c.Name
 		}
 	}
-	flaps := 0
 	for _, c := range j.f.present() {
 		for _, n := range c.Record().Notices {
 			for _, left := range n.Left {
 				if name, ok := alive[left]; ok {
-					flaps++
-					j.found = append(j.found, history.Violation{Rule: history.RulePresence, Room: n.Room, Who: c.Name,
+					found = append(found, history.Violation{Rule: history.RulePresence, Room: n.Room, Who: c.Name,
 						Text: fmt.Sprintf("it was told at %v that %s had left, whose session was never over", n.Time, name)})
 				}
 			}
 		}
 	}
-	j.t.Logf("%d connections; %d sessions resumed, %d over, %d attempts answered with unavailable; the slowest way back took %v; %d times somebody was said to have left who had not",
-		conns, sum.Resumed, sum.Over, sum.Refused, sum.Slowest.Round(time.Millisecond), flaps)
+	return found
+}
+
+// health watches whether the server nodes say that they are ready.
+type health struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when it has ended; then out may be read
+
+	out [size]time.Duration // the longest time without an answer that all is well
+}
+
+// watchHealth begins to watch. longest ends it.
+func (c *cluster) watchHealth() *health {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	h := &health{stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(h.done)
+		var tasks sync.WaitGroup
+		for i, s := range c.servers {
+			tasks.Go(func() { h.out[i] = unwell(ctx, "http://"+s.addr+"/readyz") })
+		}
+		tasks.Wait()
+	}()
+	c.t.Cleanup(func() { h.longest() })
+	return h
+}
+
+// unwell returns the longest time for which a page did not say that all is well, when ctx is over.
+func unwell(ctx context.Context, url string) (longest time.Duration) {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return longest
+		case <-ticker.C:
+		}
+		if well(ctx, url) == nil {
+			longest = max(longest, time.Since(last))
+			last = time.Now()
+		}
+	}
+}
+
+// longest ends it and returns the longest time for which a node was not ready.
+func (h *health) longest() time.Duration {
+	h.stop()
+	<-h.done
+	return slices.Max(h.out[:])
 }

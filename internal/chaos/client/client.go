@@ -54,7 +54,6 @@ type Client struct {
 	away   time.Duration // before the next connection, set by Drop
 	identity
 	conns     int                           // connections so far
-	outSince  time.Time                     // when it could have connected again; zero while it is in all its rooms
 	seq       int                           // of what it has published
 	published map[string][]*history.Publish // by room
 	told
@@ -65,7 +64,9 @@ type told struct {
 	complaints []history.Violation
 	notices    []Notice
 	sessions   Sessions
-	diary      []string // what became of its connections
+	diary      []string  // what became of its connections
+	outSince   time.Time // the end of the connection; zero while it is in all its rooms
+	couldSince time.Time // when it could have connected again
 }
 
 // identity is who the server takes the client for. It stays over all connections.
@@ -87,6 +88,7 @@ type Notice struct {
 type Sessions struct {
 	Resumed, Over int
 	Refused       int           // attempts that were answered with unavailable
+	LongestOut    time.Duration // from the end of a connection until it was in all its rooms again
 	Slowest       time.Duration // from when it could have connected again until it was in all its rooms again
 }
 
@@ -177,9 +179,7 @@ func (c *Client) run() {
 		last = n
 		c.mu.Lock()
 		wait := c.away + time.Duration(50+c.random.IntN(350))*time.Millisecond
-		if c.outSince.IsZero() {
-			c.outSince = time.Now().Add(wait)
-		}
+		c.outLocked(wait)
 		c.away = 0
 		c.mu.Unlock()
 		if err != nil && time.Since(began) < time.Second {
@@ -202,6 +202,13 @@ func (c *Client) run() {
 			return
 		default:
 		}
+	}
+}
+
+// outLocked notes that it is not in its rooms, and could be so again after a wait.
+func (c *Client) outLocked(wait time.Duration) {
+	if now := time.Now(); c.outSince.IsZero() {
+		c.outSince, c.couldSince = now, now.Add(wait)
 	}
 }
 

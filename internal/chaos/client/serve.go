@@ -195,7 +195,8 @@ func (c *Client) readyLocked() {
 	default:
 		close(c.ready)
 		if !c.outSince.IsZero() {
-			c.sessions.Slowest = max(c.sessions.Slowest, time.Since(c.outSince))
+			c.sessions.Slowest = max(c.sessions.Slowest, time.Since(c.couldSince))
+			c.sessions.LongestOut = max(c.sessions.LongestOut, time.Since(c.outSince))
 			c.outSince = time.Time{}
 		}
 	}

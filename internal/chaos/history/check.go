@@ -262,6 +262,10 @@ func (c *checker) checkLive(r Reader) {
 	}
 	newest := map[way]Publish{}
 	for _, e := range r.Events {
+		if e.Kind == Lost { // over another connection, to another node, what was late may come again: nothing says where it stands
+			clear(seen)
+			clear(newest)
+		}
 		if e.Kind == Joined && e.Recovered {
 			c.report(RuleUnexpected, r.Name, "at %v it is told that everything was recovered, and the room keeps nothing", e.Time)
 		}

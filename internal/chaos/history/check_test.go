@@ -172,6 +172,9 @@ func TestLive(t *testing.T) {
 	if found := live(get(4), get(1), Event{Kind: Joined, Since: new(Position{})}); len(found) > 0 {
 		t.Errorf("two over two connections may come in any order, and Check finds %v", found)
 	}
+	if found := live(get(3), Event{Kind: Lost}, Event{Kind: Joined}, get(1), get(3)); len(found) > 0 {
+		t.Errorf("over another connection what was late comes again, and Check finds %v", found)
+	}
 	expect(t, live(get(1), get(1)), RuleTwice)
 	expect(t, live(get(3), get(1)), RuleOrder)
 	expect(t, live(get(2)), RuleOwn)

@@ -10,6 +10,6 @@
 //     something, and none to be told so though everything could still be had: of the last Keeps messages of a room none may be declared lost,
 //     or of the last Replays, since a replay is no larger than what may wait for a client.
 //
-// In a room without history nothing has to arrive; what does, arrives once, not with its own sender if echo is off, and in the order in
-// which it was sent over one connection.
+// In a room without history nothing has to arrive; what does, arrives once over one connection of the reader, not with its own sender if echo is off, and in
+// the order in which it was sent over one connection of the sender.
 package history
