@@ -18,16 +18,14 @@ import (
 
 // TestChaos is the run that the package documentation describes.
 func TestChaos(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: -short")
-	}
 	form := formOf(t, 12*time.Second)
+	form.begin(t)
 	faults := telling(form.seed)
 	if form.long {
 		faults = plan(form.seed, form.time)
 	}
 	t.Logf("CHAOS_SEED=%d, %v of faults: %d", form.seed, form.time, len(faults))
-	c := newCluster(t, serveFlags...)
+	c := newCluster(t, form.ttl(), serveFlags...)
 	f := newFleet(t, c.urls(), form.seed)
 	run(t, c, f, form, faults)
 }
@@ -95,7 +93,7 @@ func (j *judge) judge() {
 	bells := j.bells()
 	j.presence()
 	j.ring(bells)
-	logs := j.read(mainRoom, slowRoom)
+	logs := j.read(mainRoom, slowRoom, shutRoom)
 	for _, room := range allRooms {
 		r := j.f.room(room, logs[room])
 		j.found = append(j.found, history.Check(r)...)

@@ -17,9 +17,8 @@ import (
 const (
 	size = 3 // of both clusters
 
-	lease      = 2 * time.Second  // of a server node in the table of presence
-	sessionTTL = 10 * time.Second // how long a session waits for its client
-	startTime  = 60 * time.Second // for a cluster to be ready, on a machine that has other things to do
+	lease     = 2 * time.Second  // of a server node in the table of presence
+	startTime = 60 * time.Second // for a cluster to be ready, on a machine that has other things to do
 )
 
 // natsNode is one NATS server.
@@ -43,17 +42,18 @@ type cluster struct {
 	nats    [size]*natsNode
 	servers [size]*serverNode
 	routes  [size][size]*proxy.Link // from one NATS node to another
+	ttl     time.Duration           // how long a session waits for its client
 	flags   []string                // of serve
 }
 
 // newCluster starts everything and returns when it is ready. The flags are those of serve besides the cluster's.
-func newCluster(t *testing.T, flags ...string) *cluster {
+func newCluster(t *testing.T, ttl time.Duration, flags ...string) *cluster {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, flags: flags}
+	c := &cluster{t: t, ttl: ttl, flags: flags}
 	c.makeNATS(bin.nats)
 	c.makeServers(bin.roomcast)
 	for _, n := range c.nats {
@@ -140,7 +140,7 @@ func (c *cluster) makeServers(bin string) {
 // serve is the command line of a server node.
 func (c *cluster) serve(addr, node string, urls []string, more ...string) []string {
 	args := []string{"serve", "--addr", addr, "--node", node, "--nats", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(size),
-		"--lease", lease.String(), "--session-ttl", sessionTTL.String(), "--drain", "3s", "--ping-interval", "2s"}
+		"--lease", lease.String(), "--session-ttl", c.ttl.String(), "--drain", "3s", "--ping-interval", "2s"}
 	return append(append(args, c.flags...), more...)
 }
 

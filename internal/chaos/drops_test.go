@@ -24,15 +24,13 @@ const (
 // TestDrops has a hundred clients lose their network for two seconds every five: half of them so that the server is told, half silently. Everything is
 // delivered to all of them, in order, nothing twice.
 func TestDrops(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: -short")
-	}
 	form := formOf(t, 10*time.Second)
+	form.begin(t)
 	if form.long {
 		form.time = time.Minute
 	}
 	t.Logf("CHAOS_SEED=%d, %v", form.seed, form.time)
-	c := newCluster(t, serveFlags...)
+	c := newCluster(t, form.ttl(), serveFlags...)
 	f := newFleet(t, c.urls(), form.seed)
 	final, done := context.WithTimeout(t.Context(), form.time+patience)
 	defer done()

@@ -19,6 +19,7 @@ import (
 const (
 	mainRoom  = "log-main"  // keeps everything
 	slowRoom  = "log-slow"  // likewise, and slow members miss messages there
+	shutRoom  = "log-shut"  // likewise, and slow members are closed there
 	shortRoom = "short-one" // keeps the last few
 	liveRoom  = "live-one"  // keeps nothing
 )
@@ -27,18 +28,18 @@ const (
 	keptShort = 30
 
 	// A replay is no larger than the outbox, of 256 KiB here, so that slow clients are found to be slow. Messages with their envelope have less than 600 bytes,
-	// those of slowRoom less than 4 KiB.
+	// those of the talkers less than 8,500.
 	replayMain = 400
-	replaySlow = 60
+	replaySlow = 29
 	patience   = 30 * time.Second // for what has to happen when everything is well again
 )
 
 var (
-	kept     = map[string]int{mainRoom: history.Everything, slowRoom: history.Everything, shortRoom: keptShort}
-	replayed = map[string]int{mainRoom: replayMain, slowRoom: replaySlow}
+	kept     = map[string]int{mainRoom: history.Everything, slowRoom: history.Everything, shutRoom: history.Everything, shortRoom: keptShort}
+	replayed = map[string]int{mainRoom: replayMain, slowRoom: replaySlow, shutRoom: replaySlow}
 )
 
-var allRooms = []string{mainRoom, slowRoom, shortRoom, liveRoom}
+var allRooms = []string{mainRoom, slowRoom, shutRoom, shortRoom, liveRoom}
 
 // serveFlags are those of the server nodes for these rooms.
 var serveFlags = []string{"--history", "log-*=1000000,24h,1GiB", "--history", fmt.Sprintf("short-*=%d", keptShort),
@@ -199,9 +200,11 @@ func (f *fleet) man(form form) {
 			})
 		}
 	}
-	for i := range 2 { // what slow members are slow for
-		c := f.add(client.Options{Name: fmt.Sprint("talker", i), Rooms: []string{slowRoom}})
-		f.sends(c, 100+i, 12*time.Millisecond, 3000, slowRoom)
+	for i, room := range []string{slowRoom, shutRoom} { // what slow members are slow for
+		c := f.add(client.Options{Name: fmt.Sprint("talker", i), Rooms: []string{room}})
+		for lane := range 2 {
+			f.sends(c, 100+10*i+lane, 15*time.Millisecond, 8000, room)
+		}
 	}
 	for i := range 2 {
 		f.post(i, 80*time.Millisecond, mainRoom, mainRoom, slowRoom, shortRoom)
@@ -216,8 +219,10 @@ func (f *fleet) man(form form) {
 		}
 	}
 	for i := range 3 { // slow ones
-		c := f.add(client.Options{Name: fmt.Sprint("slow", i), Rooms: []string{slowRoom, mainRoom}})
-		f.troubles(c, 20+i, 4*time.Second, func(random *rand.Rand) { c.Stall(time.Second + time.Duration(random.Int64N(int64(3*time.Second)))) })
+		c := f.add(client.Options{Name: fmt.Sprint("slow", i), Rooms: [][]string{{slowRoom, mainRoom}, {shutRoom, mainRoom}, {slowRoom, shutRoom}}[i]})
+		f.troubles(c, 20+i, 5*time.Second, func(random *rand.Rand) {
+			c.Stall(2*time.Second + time.Duration(random.Int64N(int64(3*time.Second))))
+		})
 	}
 	for i := range 3 {
 		f.add(client.Options{Name: fmt.Sprint("watcher", i), Rooms: allRooms, Watch: true})

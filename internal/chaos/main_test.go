@@ -57,6 +57,25 @@ type form struct {
 	seed uint64
 }
 
+// ttl is how long sessions last.
+func (f form) ttl() time.Duration {
+	if f.long {
+		return 10 * time.Second
+	}
+	return 5 * time.Second
+}
+
+// begin skips the test where there is no time for it. Several of the short form run at the same time.
+func (f form) begin(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped: -short")
+	}
+	if !f.long {
+		t.Parallel()
+	}
+}
+
 // formOf reads the form from the environment; short is how long it is otherwise.
 func formOf(t *testing.T, short time.Duration) form {
 	t.Helper()

@@ -13,12 +13,13 @@ import (
 	"github.com/roomcast/roomcast/internal/chaos/history"
 )
 
-// settles is how long after the last fault the cluster may show somebody who is not there, or not show somebody who is.
-const settles = lease + sessionTTL + 8*time.Second
+// settles is for how long after the last fault the cluster may show somebody who is not there, or not show somebody who is.
+func (c *cluster) settles() time.Duration { return lease + c.ttl + 8*time.Second }
 
 // presence waits until all nodes show exactly those who are there, and until those who watch have been told.
 func (j *judge) presence() {
-	deadline := time.Until(j.healed.Add(settles))
+	bound := j.c.settles()
+	deadline := time.Until(j.healed.Add(bound))
 	var wrong []history.Violation
 	err := until(j.t.Context(), max(deadline, 5*time.Second), func(ctx context.Context) error {
 		wrong = j.members(ctx)
@@ -31,7 +32,7 @@ func (j *judge) presence() {
 		j.found = append(j.found, wrong...)
 		return
 	}
-	j.t.Logf("all nodes show exactly those who are there, %v after the end of the last fault (bound: %v)", time.Since(j.healed).Round(time.Millisecond), settles)
+	j.t.Logf("all nodes show exactly those who are there, %v after the end of the last fault (bound: %v)", time.Since(j.healed).Round(time.Millisecond), bound)
 	j.watched()
 }
 
@@ -73,7 +74,7 @@ func (j *judge) watched() {
 		return
 	}
 	var wrong []history.Violation
-	err := until(j.t.Context(), settles, func(context.Context) error {
+	err := until(j.t.Context(), j.c.settles(), func(context.Context) error {
 		wrong = nil
 		for _, c := range j.f.present() {
 			if !c.Watch {
@@ -121,7 +122,7 @@ func (j *judge) sessions() {
 		conns, sum.Resumed, sum.Over, sum.Refused, sum.Slowest.Round(time.Millisecond), len(flaps))
 	longest := j.health.longest()
 	j.t.Logf("a node was not ready for %v at the longest", longest.Round(time.Millisecond))
-	if longest < sessionTTL/2 { // nodes that know nothing of one another for longer may take each other's sessions for over
+	if longest < j.c.ttl/2 { // nodes that know nothing of one another for longer may take each other's sessions for over
 		j.found = append(j.found, flaps...)
 	}
 }
@@ -130,7 +131,7 @@ func (j *judge) sessions() {
 func (j *judge) flaps() (found []history.Violation) {
 	alive := map[string]string{} // by connection
 	for _, c := range j.f.present() {
-		if r := c.Record(); r.Sessions.Over == 0 && r.Sessions.LongestOut < sessionTTL*9/10 {
+		if r := c.Record(); r.Sessions.Over == 0 && r.Sessions.LongestOut < j.c.ttl*9/10 {
 			alive[r.Connection] = c.Name
 		}
 	}

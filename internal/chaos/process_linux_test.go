@@ -21,7 +21,7 @@ type disk struct {
 	small bool   // it is a file system of its own
 }
 
-const diskSize = 192 << 20
+const diskSize = 384 << 20
 
 // newDisk is a small file system, or a folder if none can be mounted here.
 func newDisk(t *testing.T) *disk {

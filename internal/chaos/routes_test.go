@@ -35,9 +35,8 @@ func routesOf(ctx context.Context, n *natsNode) (int, error) {
 
 // TestRoutes holds that NATS nodes have no way to each other but the links: one that is cut off has no route, however long it and the others look for one.
 func TestRoutes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: -short")
-	}
+	form := formOf(t, 0)
+	form.begin(t)
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +63,7 @@ func TestRoutes(t *testing.T) {
 	}
 	routed(func(n int) bool { return n >= 2 })
 	modes := []proxy.Mode{proxy.Cut}
-	if formOf(t, 0).long {
+	if form.long {
 		modes = append(modes, proxy.Frozen, proxy.Forward, proxy.Back)
 	}
 	for _, mode := range modes {

@@ -24,7 +24,7 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprint(s.seed), func(t *testing.T) {
 			form := form{time: s.time, long: true, seed: s.seed}
 			t.Logf("what it was: %s", s.was)
-			c := newCluster(t, serveFlags...)
+			c := newCluster(t, form.ttl(), serveFlags...)
 			run(t, c, newFleet(t, c.urls(), form.seed), form, plan(form.seed, form.time))
 		})
 	}

@@ -1,6 +1,10 @@
 package history
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Figures are what happened in a room, for people.
 type Figures struct {
@@ -9,6 +13,7 @@ type Figures struct {
 	Twice, Disordered                 int // of the delivered: came before, came after a later one
 	Restored, Recovered, NotRecovered int // joins with a position to go on from, and their answers
 	Told                              uint64
+	Silence                           time.Duration // the longest time between two acknowledgements
 }
 
 // Measure counts what happened in a room.
@@ -24,10 +29,26 @@ func Measure(r Room) Figures {
 			f.Retried++
 		}
 	}
+	f.Silence = silence(r.Publishes)
 	for _, reader := range r.Readers {
 		f.addReader(r, reader, silent)
 	}
 	return f
+}
+
+// silence is the longest time between two acknowledgements.
+func silence(publishes []Publish) (longest time.Duration) {
+	var acks []time.Duration
+	for _, p := range publishes {
+		if p.Acked != 0 {
+			acks = append(acks, p.Acked)
+		}
+	}
+	slices.Sort(acks)
+	for i := 1; i < len(acks); i++ {
+		longest = max(longest, acks[i]-acks[i-1])
+	}
+	return longest
 }
 
 func (f *Figures) addReader(r Room, reader Reader, silent map[ID]bool) {
@@ -74,7 +95,8 @@ func (f *Figures) addReader(r Room, reader Reader, silent map[ID]bool) {
 
 // String is one line.
 func (f Figures) String() string {
-	s := fmt.Sprintf("%d published, %d acknowledged, %d sent more than once, %d stored; ", f.Published, f.Acked, f.Retried, f.Stored)
+	s := fmt.Sprintf("%d published, %d acknowledged (%v between two at the longest), %d sent more than once, %d stored; ",
+		f.Published, f.Acked, f.Silence.Round(time.Millisecond), f.Retried, f.Stored)
 	if f.Due > 0 {
 		s += fmt.Sprintf("%d of %d deliveries (%.3f %%), ", f.Delivered, f.Due, 100*float64(f.Delivered)/float64(f.Due))
 	} else {
