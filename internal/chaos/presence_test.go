@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/chaos/client"
@@ -146,53 +145,4 @@ func (j *judge) flaps() (found []history.Violation) {
 		}
 	}
 	return found
-}
-
-// health watches whether the server nodes say that they are ready.
-type health struct {
-	stop context.CancelFunc
-	done chan struct{} // closed when it has ended; then out may be read
-
-	out [size]time.Duration // the longest time without an answer that all is well
-}
-
-// watchHealth begins to watch. longest ends it.
-func (c *cluster) watchHealth() *health {
-	ctx, cancel := context.WithCancel(c.t.Context())
-	h := &health{stop: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(h.done)
-		var tasks sync.WaitGroup
-		for i, s := range c.servers {
-			tasks.Go(func() { h.out[i] = unwell(ctx, "http://"+s.addr+"/readyz") })
-		}
-		tasks.Wait()
-	}()
-	c.t.Cleanup(func() { h.longest() })
-	return h
-}
-
-// unwell returns the longest time for which a page did not say that all is well, when ctx is over.
-func unwell(ctx context.Context, url string) (longest time.Duration) {
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return longest
-		case <-ticker.C:
-		}
-		if well(ctx, url) == nil {
-			longest = max(longest, time.Since(last))
-			last = time.Now()
-		}
-	}
-}
-
-// longest ends it and returns the longest time for which a node was not ready.
-func (h *health) longest() time.Duration {
-	h.stop()
-	<-h.done
-	return slices.Max(h.out[:])
 }
