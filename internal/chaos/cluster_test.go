@@ -140,7 +140,7 @@ func (c *cluster) makeServers(bin string) {
 // serve is the command line of a server node.
 func (c *cluster) serve(addr, node string, urls []string, more ...string) []string {
 	args := []string{"serve", "--addr", addr, "--node", node, "--nats", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(size),
-		"--lease", lease.String(), "--session-ttl", c.ttl.String(), "--drain", "3s", "--ping-interval", "3s"}
+		"--lease", lease.String(), "--session-ttl", c.ttl.String(), "--drain", "3s", "--ping-interval", "10s"}
 	return append(append(args, c.flags...), more...)
 }
 

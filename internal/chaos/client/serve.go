@@ -297,7 +297,7 @@ func (c *Client) answered(l *line, f frame) error {
 	return nil
 }
 
-// refused is an error to the resume or a join: away is a reason, everything else is none.
+// refused is an error to the resume or a join: away is a reason, everything else is none. It tries again elsewhere.
 func (c *Client) refused(f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -307,9 +307,6 @@ func (c *Client) refused(f frame) error {
 		return errAgain
 	}
 	c.complainLocked(history.RuleUnexpected, f.Room, "%s was answered with %s: %s", f.ID, f.Code, f.Message)
-	if f.ID == "resume" {
-		c.token = ""
-	}
 	return fmt.Errorf("client: %s: %s", f.ID, f.Code)
 }
 
