@@ -118,15 +118,13 @@ func (e *Engine) Publish(ctx context.Context, room string, entries []roomcast.En
 	}
 	k := e.cluster.kindOf(room)
 	switch {
-	case k == nil && e.cluster.alone: // there is nobody to have it
+	case k == nil && e.cluster.alone, len(entries) == 0: // there is nobody to have it, or nothing to be had
 		return nil
 	case k == nil:
 		e.pass(room, entries)
 		return nil
 	case ctx.Err() != nil:
 		return e.failed("publish to", room, ctx.Err())
-	case len(entries) == 0:
-		return nil
 	}
 	for !e.cluster.publish(e.cluster.room(room, k), entries) { // forgotten in between: there is another by now
 	}

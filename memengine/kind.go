@@ -46,7 +46,7 @@ func (k *kind) added(r *room) {
 		k.forget(k.fit)
 	}
 	if !ok {
-		k.cluster.forget(r) // there was nothing new for it
+		k.cluster.forget(r) // nothing was new, or it is too old already
 	}
 }
 

@@ -1,7 +1,6 @@
 package natsengine
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -162,71 +161,6 @@ func TestBeginsBeforeNATSDoes(t *testing.T) {
 	publish(t, e, "r", "a")
 	other := b.node()
 	eventually(t, "what passes is heard", func() bool { publish(t, other, "\x01p", "x"); return len(passing.heard()) > 0 })
-}
-
-// TestRestarts publishes from two nodes while the server is restarted again and again.
-func TestRestarts(t *testing.T) {
-	b := newBroker(t)
-	nodes := []*Engine{b.node(), b.node()}
-	ears := []*ear{listen(t, nodes[0], "r"), listen(t, nodes[1], "r")}
-	ctx, stop := context.WithCancel(t.Context())
-	var mu sync.Mutex
-	acknowledged := map[roomcast.Position]string{}
-	var count atomic.Int64
-	var wg sync.WaitGroup
-	for n, e := range nodes {
-		for _, once := range []bool{false, true} {
-			wg.Go(func() {
-				for i := 0; ctx.Err() == nil; i++ {
-					text := strconv.Itoa(n) + "." + strconv.FormatBool(once) + "." + strconv.Itoa(i)
-					sent := texts(text)
-					if once {
-						sent[0].Once = text
-					}
-					err := e.Publish(context.Background(), "r", sent)
-					for once && err != nil { // with a key it may be repeated
-						err = e.Publish(context.Background(), "r", sent)
-					}
-					if err == nil {
-						count.Add(1)
-						mu.Lock()
-						acknowledged[sent[0].Position] = text
-						mu.Unlock()
-					}
-				}
-			})
-		}
-	}
-	for range 3 {
-		before := count.Load()
-		eventually(t, "it goes on", func() bool { return count.Load() > before+100 })
-		b.stop()
-		b.start()
-	}
-	before := count.Load()
-	eventually(t, "it goes on", func() bool { return count.Load() > before+100 })
-	stop()
-	wg.Wait()
-	end := publish(t, nodes[0], "r", "end")[0].Position.Offset
-	first := ears[0].await(int(end))
-	contiguous(t, ears[0].at, first)
-	if second := ears[1].await(int(end)); !slices.Equal(said(first), said(second)) {
-		t.Fatal("two nodes have seen two orders")
-	}
-	seen := map[string]bool{}
-	for _, e := range first {
-		if seen[e.String()] {
-			t.Fatalf("%s is there twice", e.String())
-		}
-		seen[e.String()] = true
-		if want := acknowledged[e.Position]; want != "" && want != e.String() {
-			t.Fatalf("%v is %s, but %s was acknowledged there", e.Position, e.String(), want)
-		}
-		delete(acknowledged, e.Position)
-	}
-	if len(acknowledged) > 0 {
-		t.Fatalf("%d acknowledged entries are lost: %v", len(acknowledged), acknowledged)
-	}
 }
 
 // passage is a way to a server on which answers can be lost and connections cut.

@@ -51,6 +51,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+const maxReplicas = 5
+
 // withDefaults returns o with everything filled in, or what makes no sense in it.
 func (o Options) withDefaults() (Options, error) {
 	if (o.URL == "") == (o.Server == nil) {
@@ -67,6 +69,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if !isName(o.Node) {
 		return o, fmt.Errorf("natsengine: node %q: use letters, digits, \"-\" and \"_\"", o.Node)
+	}
+	if o.Replicas < 0 || o.Replicas > maxReplicas {
+		return o, fmt.Errorf("natsengine: %d replicas: NATS keeps 1 to %d", o.Replicas, maxReplicas)
+	}
+	if o.Window < 0 || o.Lease < 0 || o.Linger < 0 || o.Timeout < 0 {
+		return o, fmt.Errorf("natsengine: a time is negative: window %v, lease %v, linger %v, timeout %v", o.Window, o.Lease, o.Linger, o.Timeout)
 	}
 	o.Replicas = max(o.Replicas, 1)
 	o.Window = orElse(o.Window, 5*time.Minute)

@@ -199,11 +199,11 @@ func (p *presence) close() {
 		}
 		deadline.Stop()
 	}
-	p.cancel()
-	p.tasks.Wait()
 	p.mu.Lock()
+	p.cancel() // no writer starts any more
 	left = left && p.connected
 	p.mu.Unlock()
+	p.tasks.Wait()
 	if left {
 		ctx, cancel := context.WithTimeout(context.Background(), p.cfg.timeout)
 		defer cancel()

@@ -18,6 +18,9 @@ import (
 // startTimeout is how long a server may take to accept connections once its data are read.
 const startTimeout = 10 * time.Second
 
+// serverPayload is the largest message: with room for one of 16 MiB, the largest that a Roomcast server takes unless told otherwise.
+const serverPayload = 17 << 20
+
 // ServerOptions is how a NATS server in this process runs.
 type ServerOptions struct {
 	// Dir is the folder of its data, which no other server may use. It is created if it is not there.
@@ -114,7 +117,7 @@ func (o ServerOptions) check() (*server.Options, error) {
 	}
 	opts := &server.Options{
 		ServerName: o.Name, NoSigs: true, NoLog: true, DontListen: o.Listen == "",
-		JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: o.MaxStore, DisableJetStreamBanner: true,
+		MaxPayload: serverPayload, JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: o.MaxStore, DisableJetStreamBanner: true,
 	}
 	var err error
 	if o.Listen != "" {

@@ -20,6 +20,7 @@ type table struct {
 	here    int                // how many members the audience knows
 
 	reading int      // counts the readings of the whole bucket
+	settled uint64   // what is not known to be there up to this revision is not
 	queue   []string // IDs to be written, those that wait longest first
 	later   []string // IDs whose writing has failed: for retry
 	news    []newsItem
@@ -57,6 +58,7 @@ type claim struct {
 	gone  bool
 	rev   uint64 // of the version which it replaces; 0: whatever is there, since a member belongs to the node that presented it last
 	dirty bool   // to be written
+	tries int    // that have failed since the last success
 }
 
 // job is one write that is wanted.
@@ -66,6 +68,7 @@ type job struct {
 	info  []byte
 	gone  bool
 	rev   uint64
+	tries int // before
 }
 
 // newsItem is a change the audience has to be told. fresh: it did not know the member.
@@ -214,7 +217,7 @@ func (t *table) next() (job, bool) {
 			continue
 		}
 		c.dirty, rec.writing = false, true
-		return job{rec.id, c, c.info, c.gone, c.rev}, true
+		return job{rec.id, c, c.info, c.gone, c.rev, c.tries}, true
 	}
 	t.queue = nil
 	return job{}, false
@@ -234,6 +237,7 @@ func (t *table) written(j job, rev uint64) {
 	case c == nil || c != j.claim: // taken over meanwhile; what was stored nevertheless comes by the reading
 	case rev == 0:
 		c.dirty = true
+		c.tries++
 		t.later = append(t.later, j.id)
 		t.refresh(rec)
 		return
@@ -243,8 +247,17 @@ func (t *table) written(j job, rev uint64) {
 			t.setClaim(rec, nil)
 		case !rec.stored:
 			c.rev, c.dirty = 0, true
+		default: // one of ours that was given up
+			c.rev, c.dirty = rec.rev, c.gone || !bytes.Equal(c.info, rec.info)
+		}
+	case rec.rev < rev && rev <= t.settled: // it is not there any more, and its deletion was not seen
+		if c.gone {
+			t.setClaim(rec, nil)
+		} else {
+			c.rev, c.dirty = 0, true
 		}
 	default:
+		c.tries = 0
 		rec.ahead = rec.rev < rev
 		if j.gone {
 			t.store(rec, rev, false, version{})
@@ -279,6 +292,7 @@ func (t *table) begin(forget bool) {
 	if !forget {
 		return
 	}
+	t.settled = 0
 	for _, o := range t.owners {
 		o.rev = 0
 	}
@@ -289,6 +303,7 @@ func (t *table) begin(forget bool) {
 
 // settle is the end of a reading: a key it has not shown is not there, unless it was written after limit, the last revision before it.
 func (t *table) settle(limit uint64) {
+	t.settled = limit
 	for _, rec := range t.records {
 		if rec.read == t.reading || rec.rev > limit {
 			continue

@@ -13,8 +13,11 @@ import (
 
 // fakeBucket is what a bucket is to tables: a log of which each key's last message is kept, and writes that may be lost or late.
 type fakeBucket struct {
-	rev  uint64
-	last map[string]message
+	rev       uint64
+	last      map[string]message
+	presented map[string]bool // members that somebody presented
+	gone      map[string]bool // that somebody said are gone
+	swept     map[string]bool // that somebody took out who was not to
 }
 
 type message struct {
@@ -85,9 +88,12 @@ func (n *fakeNode) readSome(b *fakeBucket, k int) bool {
 	return len(list) > 0
 }
 
-func (n *fakeNode) hear(t *rapid.T) {
+func (n *fakeNode) hear(t *rapid.T, b *fakeBucket) {
 	for _, item := range n.news {
 		m := item.member
+		if m.Gone && !b.gone[m.ID] && !b.swept[m.ID] {
+			t.Fatalf("%s is told that %s is gone, which nobody said", n.node, m.ID)
+		}
 		_, known := n.known[m.ID]
 		if known == item.fresh && !m.Gone || m.Gone && !known {
 			t.Fatalf("%s is told of %+v, fresh %v, known %v", n.node, m, item.fresh, known)
@@ -102,12 +108,14 @@ func (n *fakeNode) hear(t *rapid.T) {
 }
 
 // step does something that can happen at any time.
-func (n *fakeNode) step(t *rapid.T, b *fakeBucket, count int) {
+func (n *fakeNode) step(t *rapid.T, b *fakeBucket, nodes []*fakeNode, count int) {
 	id := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "id")
-	switch rapid.SampledFrom([]string{"present", "present", "gone", "next", "next", "arrive", "arrive", "ack", "ack", "lose", "late", "read", "read", "again", "retry"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"present", "present", "gone", "next", "next", "arrive", "arrive", "ack", "ack", "lose", "late", "drop", "read", "read", "again", "retry", "sweep", "forget"}).Draw(t, "what") {
 	case "present":
+		b.presented[id] = true
 		n.present(roomcast.Member{ID: id, Info: fmt.Append(nil, count)})
 	case "gone":
+		b.gone[id] = true
 		n.present(roomcast.Member{ID: id, Gone: true})
 	case "next":
 		if j, ok := n.next(); ok {
@@ -127,32 +135,50 @@ func (n *fakeNode) step(t *rapid.T, b *fakeBucket, count int) {
 		}
 	case "late":
 		n.arriveLate(b)
+	case "drop": // lost for good
+		n.late = nil
 	case "read":
 		n.readSome(b, rapid.IntRange(1, 3).Draw(t, "messages"))
-	case "again": // the marks of deleted keys are gone
-		for id, m := range b.last {
-			if m.deleted && rapid.Bool().Draw(t, "forgotten") {
-				delete(b.last, id)
+	case "again":
+		n.again(b)
+	case "forget": // the mark of a deleted key: who has not read it reads everything anew
+		if m := b.last[id]; m.deleted {
+			delete(b.last, id)
+			for _, n := range nodes {
+				if n.read < m.rev {
+					n.again(b)
+				}
 			}
 		}
-		n.begin(false)
-		n.settle, n.read = max(b.rev, 1), 0
 	case "retry":
 		n.retry()
+	case "sweep": // who takes a living node for dead
+		if m := b.last[id]; m.rev != 0 && !m.deleted {
+			b.swept[id] = true
+			b.rev++
+			b.last[id] = message{id: id, rev: b.rev, deleted: true}
+		}
 	}
-	n.hear(t)
+	n.hear(t, b)
+}
+
+func (n *fakeNode) again(b *fakeBucket) {
+	n.begin(false)
+	n.settle, n.read = max(b.rev, 1), 0
 }
 
 func (n *fakeNode) arrive(b *fakeBucket) bool {
 	if len(n.sent) == 0 {
 		return false
 	}
+	for n.arriveLate(b) { // a connection keeps the order
+	}
 	n.acked = append(n.acked, fakeAck{n.sent[0], b.write(n.sent[0], n)})
 	n.sent = n.sent[1:]
 	return true
 }
 
-// arriveLate keeps the order of a connection: what was given up arrives before what was sent later.
+// arriveLate lets a write arrive that was given up.
 func (n *fakeNode) arriveLate(b *fakeBucket) bool {
 	if len(n.late) == 0 {
 		return false
@@ -173,8 +199,13 @@ func (n *fakeNode) ack() bool {
 
 // rest lets everything that is on its way arrive.
 func rest(t *rapid.T, b *fakeBucket, nodes []*fakeNode) {
-	for range 100 {
+	for round := range 100 {
 		busy := false
+		if round == 50 { // writes that conflict with what is not there any more
+			for _, n := range nodes {
+				n.again(b)
+			}
+		}
 		for _, n := range nodes {
 			for n.arriveLate(b) || n.arrive(b) || n.ack() || n.readSome(b, 1) {
 				busy = true
@@ -184,7 +215,7 @@ func rest(t *rapid.T, b *fakeBucket, nodes []*fakeNode) {
 			if j, ok := n.next(); ok {
 				n.sent, busy = append(n.sent, j), true
 			}
-			n.hear(t)
+			n.hear(t, b)
 		}
 		if !busy {
 			return
@@ -239,16 +270,22 @@ func checkAgree(t *rapid.T, b *fakeBucket, nodes []*fakeNode) {
 // TestTablesAgree has three nodes quarrel over two members while writes, answers and readings are late or lost.
 func TestTablesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := &fakeBucket{last: map[string]message{}}
+		b := &fakeBucket{last: map[string]message{}, presented: map[string]bool{}, gone: map[string]bool{}, swept: map[string]bool{}}
 		var nodes []*fakeNode
 		for _, name := range []string{"a", "b", "c"} {
 			nodes = append(nodes, &fakeNode{table: newTable(name, "life of "+name), known: map[string]string{}})
 		}
 		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
-			rapid.SampledFrom(nodes).Draw(t, "node").step(t, b, i)
+			nodes[rapid.IntRange(0, 2).Draw(t, "node")].step(t, b, nodes, i)
 		}
 		rest(t, b, nodes)
 		checkAgree(t, b, nodes)
+		for id := range b.presented {
+			if m, ok := b.last[id]; !b.gone[id] && (!ok || m.deleted) {
+				t.Fatalf("%s is not there, though nobody took it out", id)
+			}
+		}
+		b.gone["x"] = true        // from here on
 		for i, n := range nodes { // who presents it last has it
 			n.present(roomcast.Member{ID: "x", Info: []byte("last")})
 			rest(t, b, nodes)

@@ -88,7 +88,9 @@ func (p *presence) do(j job) (rev uint64) {
 		rev, err = p.store(ctx, memberKey+j.id, head{Node: p.cfg.node, Owner: p.self}, j.info, j.rev)
 	}
 	if err != nil {
-		if p.ctx.Err() == nil && !conflict(err) {
+		if conflict(err) && j.tries%8 == 7 { // what it conflicts with should have been read by now
+			p.reread()
+		} else if !conflict(err) && p.ctx.Err() == nil {
 			p.cfg.logger.Debug("a member could not be written: it will be tried again", "id", j.id, "error", err)
 		}
 		return 0

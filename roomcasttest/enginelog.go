@@ -262,39 +262,46 @@ func (s *suite) subscribeOutlivesContext(t *testing.T) {
 
 // subscribeAmid subscribes again and again, on all nodes, while somebody publishes.
 func (s *suite) subscribeAmid(t *testing.T) {
+	const most, subscriptions = 3000, 100
 	room := s.name("log/")
-	const entries = 200
-	done := make(chan []roomcast.Entry, 1)
+	enough := make(chan struct{})   // closed when there are all subscriptions
+	going := make(chan struct{}, 1) // something has been published; closed when nothing will be any more
+	published := make(chan []roomcast.Entry, 1)
 	go func() {
+		defer close(going)
 		var all []roomcast.Entry
-		for i := range entries {
-			one := texts(fmt.Sprint(i))
-			if err := s.nodes[i%2].Publish(bounded(t), room, one); err != nil {
+		for open := true; open && len(all) < most; {
+			one := texts(fmt.Sprint(len(all)))
+			if err := s.nodes[len(all)%2].Publish(bounded(t), room, one); err != nil {
 				t.Errorf("Publish while others subscribe: %v", err)
 				break
 			}
 			all = append(all, one...)
-		}
-		done <- all
-	}()
-	var all []roomcast.Entry
-	var taps []*tap
-	for i := 0; all == nil; i++ {
-		if len(taps) < 60 {
-			taps = append(taps, subscribe(t, s.nodes[i%3], room))
-		}
-		select {
-		case all = <-done:
-		default:
-			if len(taps) == 60 {
-				all = <-done
+			select {
+			case <-enough:
+				open = false
+			case going <- struct{}{}:
+			default:
 			}
 		}
-	}
-	if len(all) < entries {
-		t.FailNow()
+		published <- all
+	}()
+	var taps []*tap
+	func() {
+		defer close(enough)
+		for i := range subscriptions {
+			<-going
+			taps = append(taps, subscribe(t, s.nodes[i%3], room))
+		}
+	}()
+	all := <-published
+	if t.Failed() {
+		return
 	}
 	for _, p := range taps {
-		same(t, "delivered from "+place(p.at)+" on node "+p.node, p.wait(t, entries-int(p.at.Offset)), all[p.at.Offset:])
+		if p.at.Offset > uint64(len(all)) {
+			t.Fatalf("Subscribe on node %q is at %s, and there are %d entries", p.node, place(p.at), len(all))
+		}
+		same(t, "delivered from "+place(p.at)+" on node "+p.node, p.wait(t, len(all)-int(p.at.Offset)), all[p.at.Offset:])
 	}
 }
