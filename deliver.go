@@ -148,7 +148,7 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 		if err != nil || len(entries) == 0 {
 			return Receipt{}, err
 		}
-		if last := entries[len(entries)-1]; last.Position.Epoch != "" {
+		if last := entries[len(entries)-1]; last.Position.Epoch != "" || last.Again {
 			return Receipt{At: last.Position, Again: last.Again}, nil
 		}
 		p.Messages = s.render(room, entries)

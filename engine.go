@@ -212,7 +212,7 @@ func (s *Server) fetch(r *room, a *arrival) error {
 		a.gone = true // the engine has lost what the connection has seen
 		return nil
 	}
-	for at, size := a.since, 0; at != a.at; {
+	for at, size := a.since, 0; at.Epoch != a.at.Epoch || at.Offset < a.at.Offset; { // since may be ahead of where the feed was
 		entries, err := s.opts.Engine.History(ctx, r.name, at, fetchAtOnce)
 		if errors.Is(err, ErrHistoryGone) || err == nil && (len(entries) == 0 || size > s.opts.OutboxBytes) {
 			a.gone = true

@@ -186,6 +186,51 @@ func TestReplayIsExact(t *testing.T) {
 	})
 }
 
+// late is an engine that keeps back what it has to deliver.
+type late struct {
+	roomcast.Engine
+	back chan func() // cap 10; never closed
+}
+
+func (e *late) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
+	return e.Engine.Subscribe(ctx, room, func(entries []roomcast.Entry) { e.back <- func() { deliver(entries) } })
+}
+
+// Who comes from a node that was further than this one misses nothing: the node catches up.
+func TestReplayAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := memengine.NewCluster(logs, 2)
+		for _, e := range engines {
+			defer e.Close()
+		}
+		behind := &late{engines[1], make(chan func(), 10)}
+		ahead := newHub(t, roomcast.Options{Engine: engines[0], Render: place, PingInterval: -1}, nil)
+		h := newHub(t, roomcast.Options{Engine: behind, Render: place, PingInterval: -1}, nil)
+		ahead.dial("log")
+		h.dial("log")
+		var at roomcast.Position
+		for range 3 {
+			p, err := ahead.Publish("log", roomcast.Publication{Messages: []roomcast.Message{roomcast.Text("x")}})
+			expect(t, "error", err, nil)
+			if at.Offset < 2 {
+				at = p.At
+			}
+		}
+		client, conn := h.dial("other")
+		go func() {
+			if err := conn.JoinFrom("log", roomcast.Joining{Since: at, Greet: greeting}); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait() // it waits until the node has come as far
+		for range 3 {
+			(<-behind.back)()
+		}
+		expect(t, "greeting", client.Receive().String(), "after 2 true")
+		expect(t, "what was missed", client.Receive().String(), "3 x")
+	})
+}
+
 func epochOf(t *testing.T, e roomcast.Engine) string {
 	at, cancel, err := e.Subscribe(t.Context(), "log", func([]roomcast.Entry) {})
 	if err != nil {

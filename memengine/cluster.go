@@ -1,6 +1,8 @@
 package memengine
 
 import (
+	"crypto/rand"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,8 +20,12 @@ type cluster struct {
 	people presence
 	alone  bool // there will be no second node
 
+	// epoch and lost make the epoch of a new room, so that one that has been forgotten without ever having had an entry is the same when it is back.
+	epoch string
+
 	mu    sync.RWMutex
 	rooms map[string]*room // with somebody subscribed, or something kept
+	lost  uint64           // how many rooms have been forgotten that had entries once
 	named int              // nodes that were ever made
 	open  int              // nodes that are not closed
 	ended bool             // all are
@@ -29,7 +35,7 @@ func newCluster(o Options) *cluster {
 	if err := o.Validate(); err != nil {
 		panic(err)
 	}
-	c := &cluster{start: time.Now(), rooms: map[string]*room{}}
+	c := &cluster{start: time.Now(), rooms: map[string]*room{}, epoch: rand.Text()[:8]}
 	c.keys = window{length: o.Window, most: o.Keys, now: c.now}
 	or(&c.keys.length, 5*time.Minute)
 	or(&c.keys.most, 1_000_000)
@@ -74,7 +80,7 @@ func (c *cluster) room(name string, k *kind) *room {
 	defer c.mu.Unlock()
 	r := c.rooms[name]
 	if r == nil {
-		r = newRoom(name, k)
+		r = newRoom(name, k, c.epoch+strconv.FormatUint(c.lost, 36))
 		c.rooms[name] = r
 	}
 	return r
@@ -88,6 +94,9 @@ func (c *cluster) forget(r *room) {
 	defer r.mu.Unlock()
 	if r.forgotten || len(r.subs) > 0 || r.log.Len() > 0 || r.queued {
 		return
+	}
+	if r.log.Last() > 0 {
+		c.lost++
 	}
 	r.forgotten = true
 	delete(c.rooms, r.name)

@@ -2,7 +2,6 @@ package memengine
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"sync"
@@ -30,10 +29,10 @@ type room struct {
 	oldest time.Duration // when the oldest entry was stored, or before that; guarded by kind.mu
 }
 
-func newRoom(name string, k *kind) *room {
+func newRoom(name string, k *kind, epoch string) *room {
 	r := &room{name: name, kind: k}
 	if k != nil {
-		r.epoch = rand.Text()[:8]
+		r.epoch = epoch
 	}
 	return r
 }

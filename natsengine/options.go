@@ -24,7 +24,8 @@ type Options struct {
 	// TLSCA, TLSCert and TLSKey are PEM files: whom to trust instead of the system's authorities, and the node's own certificate. "" is none.
 	TLSCA, TLSCert, TLSKey string
 
-	// Node is the name of this node, which no other node has: letters, digits, "-" and "_". "" is a random one.
+	// Node is the name of this node, which no other node has: letters, digits, "-" and "_". "" is a random one. Engine.Node adds something to it, so
+	// that a node that was started again is another one: what its former life has left behind is a dead node's.
 	Node string
 
 	// Prefix begins all subjects and, in capitals, the names of all streams: clusters with different ones share a NATS without noticing each
@@ -70,6 +71,7 @@ func (o Options) withDefaults() (Options, error) {
 	if !isName(o.Node) {
 		return o, fmt.Errorf("natsengine: node %q: use letters, digits, \"-\" and \"_\"", o.Node)
 	}
+	o.Node += "-" + randomName(6)
 	if o.Replicas < 0 || o.Replicas > maxReplicas {
 		return o, fmt.Errorf("natsengine: %d replicas: NATS keeps 1 to %d", o.Replicas, maxReplicas)
 	}

@@ -16,13 +16,18 @@ export function connect(url: string | URL, options?: Options): Client;
  *   open: the server has said hello. waiting: another attempt follows by itself. offline: one follows when the network is back.
  *   closed: for good, by `close()` or because another attempt would end the same way.
  * @typedef {{ connection?: string, user?: string }} Sender  Who sent it; empty: the backend, in nobody's name.
- * @typedef {{ room: string, from: Sender, data: any }} Message  `data` is a Uint8Array if bytes were sent.
+ * @typedef {{ epoch: string, offset: number }} Position  A place in the history of a room: of a message, or of all up to it.
+ * @typedef {{ room: string, from: Sender, data: any, epoch?: string, offset?: number }} Message  `data` is a Uint8Array if bytes
+ *   were sent. `epoch`, `offset`: where it stands in the room's history, if the room keeps one.
  * @typedef {{ from: Sender, data: any }} Direct  `data` is a Uint8Array if bytes were sent.
- * @typedef {{ count: number, members: Sender[] }} Members  `count` is how many there are; at most 100 are listed.
+ * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
+ *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
+ * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
+ *   come and gone; `truncated`: they were too many to be listed.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
  *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
- * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, token_ttl_ms?: number,
- *   limits: Record<string, number> }} Hello  As the server sent it.
+ * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, resume?: string,
+ *   token_ttl_ms?: number, session_ttl_ms?: number, limits: Record<string, number> }} Hello  As the server sent it.
  */
 /**
  * @typedef {object} ClientEvents
@@ -37,9 +42,11 @@ export function connect(url: string | URL, options?: Options): Client;
 /**
  * @typedef {object} RoomEvents
  * @property {Message} message  Somebody sent it to the room.
- * @property {{ again: boolean }} joined  Messages flow. `again`: after a break, in which messages may have been missed.
+ * @property {{ again: boolean, recovered?: boolean }} joined  Messages flow. `again`: after a break. `recovered`, after a break and after
+ *   a join with `since`: whether all that was missed follows; if not, messages are missing here.
  * @property {{ reason?: string }} left  The server has ended the membership. The client does not join again by itself.
  * @property {{ missed: number }} gap  So many messages are missing here: this client was too slow for them.
+ * @property {Presence} presence  Who has come and gone, at most once a second, if `join()` was asked for it.
  * @property {RoomcastError} error  The server refuses to let us join, perhaps only after a reconnect. We are out of the room.
  */
 /**
@@ -81,29 +88,49 @@ export class Room {
     /** Whether messages flow at this moment. */
     get joined(): boolean;
     /**
+     * Where the last message stands in the room's history; null if it keeps none. Store it, and `join({ since })` goes on from there.
+     * @returns {Position | null}
+     */
+    get position(): Position | null;
+    /**
      * Joins the room, now and after every reconnect until `leave()`. Resolved when messages flow; rejected if the server refuses.
-     * A join that is throttled, or for which the server lacks something, is repeated by itself.
+     * A join that is throttled, or for which the server lacks something, is repeated by itself. Options count if it is not joined yet.
+     * @param {{ since?: Position | null, presence?: boolean }} [options]  `since`: what followed this position is wanted, too; the event
+     *   `joined` says whether it is to be had. `presence`: the event of this name is wanted.
      * @returns {Promise<void>}
      */
-    join(): Promise<void>;
+    join(options?: {
+        since?: Position | null;
+        presence?: boolean;
+    }): Promise<void>;
     /** Leaves the room: from now on no handler is called, and loops end. @returns {Promise<void>} resolved by the ack */
     leave(): Promise<void>;
     /**
      * Sends to every member of the room: a JSON value, or bytes as ArrayBuffer or a view of one. undefined is sent as null.
-     * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. Nothing is sent twice:
-     * if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it was done is unknown.
+     * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. In a room with history
+     * every message is stored exactly once: it is sent again, with the same key, until the server has stored or refused it. In any other
+     * room nothing is sent twice: if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it
+     * was done is unknown.
      * @param {any} data
-     * @param {{ echo?: boolean, as?: string, key?: string }} [options]  `echo: false`: to everyone but oneself. `as`: in this user's
-     *   name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow members.
-     * @returns {Promise<void>} resolved by the ack
+     * @param {{ echo?: boolean, as?: string, key?: string, idempotencyKey?: string }} [options]  `echo: false`: to everyone but oneself.
+     *   `as`: in this user's name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow
+     *   members. `idempotencyKey`: of the messages with the same, the room's history takes one; without it the client makes one.
+     * @returns {Promise<Position | undefined>} resolved by the ack, with the message's place in the room's history
      */
-    send(data: any, { echo, as, key }?: {
+    send(data: any, { echo, as, key, idempotencyKey }?: {
         echo?: boolean;
         as?: string;
         key?: string;
-    }): Promise<void>;
-    /** Asks who is in the room. @returns {Promise<Members>} */
-    members(): Promise<Members>;
+        idempotencyKey?: string;
+    }): Promise<Position | undefined>;
+    /**
+     * Asks who is in the room. They come in pages of `limit`, 100 by default and at most; `after` is `next` of the page before.
+     * @param {{ after?: string, limit?: number }} [options] @returns {Promise<Members>}
+     */
+    members({ after, limit }?: {
+        after?: string;
+        limit?: number;
+    }): Promise<Members>;
     /**
      * Calls the handler at every event of this type, in the order they come.
      * @template {keyof RoomEvents} K
@@ -122,7 +149,7 @@ export class Room {
 export class Client {
     /** @private @param {URL} url @param {Options} options @param {new (url: string, protocol: string) => any} WebSocket */
     private constructor();
-    /** The id of this connection, by which others can send to it; null while there is none. @type {string | null} */
+    /** The id by which others can send to this client, the same for all of a session; null without a connection. @type {string | null} */
     connection: string | null;
     /** The id of this client's session. Others do not see it; give it to your own backend only. @type {string | null} */
     session: string | null;
@@ -168,12 +195,22 @@ export type Sender = {
     user?: string;
 };
 /**
- * `data` is a Uint8Array if bytes were sent.
+ * A place in the history of a room: of a message, or of all up to it.
+ */
+export type Position = {
+    epoch: string;
+    offset: number;
+};
+/**
+ * `data` is a Uint8Array if bytes
+ *   were sent. `epoch`, `offset`: where it stands in the room's history, if the room keeps one.
  */
 export type Message = {
     room: string;
     from: Sender;
     data: any;
+    epoch?: string;
+    offset?: number;
 };
 /**
  * `data` is a Uint8Array if bytes were sent.
@@ -183,11 +220,25 @@ export type Direct = {
     data: any;
 };
 /**
- * `count` is how many there are; at most 100 are listed.
+ * `count` is how many connections there are,
+ *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
  */
 export type Members = {
     count: number;
+    users: number;
     members: Sender[];
+    next?: string;
+};
+/**
+ * `joined`, `left`: who has
+ *   come and gone; `truncated`: they were too many to be listed.
+ */
+export type Presence = {
+    count: number;
+    users: number;
+    joined: Sender[];
+    left: Sender[];
+    truncated: boolean;
 };
 /**
  * `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
@@ -208,7 +259,9 @@ export type Hello = {
     connection: string;
     session: string;
     user?: string;
+    resume?: string;
     token_ttl_ms?: number;
+    session_ttl_ms?: number;
     limits: Record<string, number>;
 };
 export type ClientEvents = {
@@ -251,10 +304,12 @@ export type RoomEvents = {
      */
     message: Message;
     /**
-     * Messages flow. `again`: after a break, in which messages may have been missed.
+     * Messages flow. `again`: after a break. `recovered`, after a break and after
+     * a join with `since`: whether all that was missed follows; if not, messages are missing here.
      */
     joined: {
         again: boolean;
+        recovered?: boolean;
     };
     /**
      * The server has ended the membership. The client does not join again by itself.
@@ -268,6 +323,10 @@ export type RoomEvents = {
     gap: {
         missed: number;
     };
+    /**
+     * Who has come and gone, at most once a second, if `join()` was asked for it.
+     */
+    presence: Presence;
     /**
      * The server refuses to let us join, perhaps only after a reconnect. We are out of the room.
      */

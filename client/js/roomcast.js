@@ -16,13 +16,15 @@ const PONG_TIMEOUT = 10_000;
 const LATE = 1_000; // a timer this much behind its time says that we were asleep, not that the server is gone
 const LONGEST_TIMER = 2 ** 31 - 1; // a longer one would fire at once
 const UNLIMITED_JOINS = 1e6; // per second, if the server names no limit
+const ANEW = 4000; // the close code that does not end the session: we come back
 
 /** The close codes after which another attempt would end the same way, by name. */
 const FINAL = new Map([
   [1000, "normal"], [1002, "protocol_error"], [1007, "invalid_utf8"], [1008, "rejected"], [1009, "too_big"],
-  [3000, "bad_request"], [3001, "unauthorized"], [3002, "forbidden"], [3003, "kicked"],
+  [3000, "bad_request"], [3001, "unauthorized"], [3002, "forbidden"], [3003, "kicked"], [3004, "superseded"],
 ]);
 const TOKEN_REFUSED = new Set(["unauthorized", "forbidden", "token_expired"]);
+const PASSING = new Set(["throttled", "unavailable"]); // the errors after which the same may be repeated
 
 /**
  * What a client does after a connection has ended with this close code: come back at once, after a delay, or not by itself.
@@ -38,13 +40,18 @@ export function afterClose(code) {
  *   open: the server has said hello. waiting: another attempt follows by itself. offline: one follows when the network is back.
  *   closed: for good, by `close()` or because another attempt would end the same way.
  * @typedef {{ connection?: string, user?: string }} Sender  Who sent it; empty: the backend, in nobody's name.
- * @typedef {{ room: string, from: Sender, data: any }} Message  `data` is a Uint8Array if bytes were sent.
+ * @typedef {{ epoch: string, offset: number }} Position  A place in the history of a room: of a message, or of all up to it.
+ * @typedef {{ room: string, from: Sender, data: any, epoch?: string, offset?: number }} Message  `data` is a Uint8Array if bytes
+ *   were sent. `epoch`, `offset`: where it stands in the room's history, if the room keeps one.
  * @typedef {{ from: Sender, data: any }} Direct  `data` is a Uint8Array if bytes were sent.
- * @typedef {{ count: number, members: Sender[] }} Members  `count` is how many there are; at most 100 are listed.
+ * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
+ *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
+ * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
+ *   come and gone; `truncated`: they were too many to be listed.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
  *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
- * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, token_ttl_ms?: number,
- *   limits: Record<string, number> }} Hello  As the server sent it.
+ * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, resume?: string,
+ *   token_ttl_ms?: number, session_ttl_ms?: number, limits: Record<string, number> }} Hello  As the server sent it.
  */
 
 /**
@@ -61,9 +68,11 @@ export function afterClose(code) {
 /**
  * @typedef {object} RoomEvents
  * @property {Message} message  Somebody sent it to the room.
- * @property {{ again: boolean }} joined  Messages flow. `again`: after a break, in which messages may have been missed.
+ * @property {{ again: boolean, recovered?: boolean }} joined  Messages flow. `again`: after a break. `recovered`, after a break and after
+ *   a join with `since`: whether all that was missed follows; if not, messages are missing here.
  * @property {{ reason?: string }} left  The server has ended the membership. The client does not join again by itself.
  * @property {{ missed: number }} gap  So many messages are missing here: this client was too slow for them.
+ * @property {Presence} presence  Who has come and gone, at most once a second, if `join()` was asked for it.
  * @property {RoomcastError} error  The server refuses to let us join, perhaps only after a reconnect. We are out of the room.
  */
 
@@ -184,7 +193,13 @@ class Inbox {
 class Membership {
   wanted = false; // the client joins it after each reconnect
   joined = false;
-  #broken = false; // was joined when a connection ended
+  broken = false; // was joined when a connection ended, and is not yet again
+  presence = false; // who comes and goes is wanted, too
+  /** @type {Position | null} up to where its messages are here */ position = null;
+  #replay = false; // join() was given the position
+  kept = false; // the room has a history, as far as is known
+  leaves = 0; // on their way
+  leftAway = false; // between two connections: the server may not know
   /** @type {object | null} the join that waits for its answer */ attempt = null;
   /** @type {ReturnType<typeof deferred> | null} what join() has promised */ #joining = null;
   /** @type {Set<Inbox>} */ #inboxes = new Set();
@@ -195,20 +210,24 @@ class Membership {
    * @param {string} name
    * @param {{ limit(): number, refusal(): Promise<any> | undefined, error(): RoomcastError | null, flush(): void,
    *   request(make: () => any, own?: Membership): Promise<any>, join(own: Membership): void,
-   *   leave(own: Membership, there: boolean): Promise<void> }} client
+   *   leave(own: Membership, there: boolean, broken: boolean): Promise<void> }} client
    */
   constructor(name, client) {
     this.name = name;
     this.client = client;
   }
 
-  /** @returns {Promise<void>} */
-  join() {
+  /** @param {{ since?: Position | null, presence?: boolean }} options @returns {Promise<void>} */
+  join({ since, presence = this.presence }) {
     const refusal = this.client.refusal();
     if (refusal) return refusal;
     this.wanted = true;
+    this.leftAway = false;
     if (this.joined) return Promise.resolve();
     if (this.#joining) return this.#joining.promise;
+    this.presence = presence;
+    if (since) this.#replay = true;
+    if (since || !this.broken) this.position = since ? { epoch: since.epoch, offset: since.offset } : null;
     const { promise } = (this.#joining = deferred());
     this.client.join(this);
     return promise;
@@ -216,9 +235,9 @@ class Membership {
 
   /** @returns {Promise<void>} */
   leave() {
-    const there = this.joined || this.attempt !== null;
+    const { joined, broken, attempt } = this;
     this.over(null, new RoomcastError("left", "leave() was called", { room: this.name }));
-    return this.client.leave(this, there);
+    return this.client.leave(this, joined || attempt !== null, broken);
   }
 
   messages() {
@@ -231,28 +250,55 @@ class Membership {
   /** @param {Message} message */
   deliver(message) {
     if (!this.wanted && !this.joined) return; // it was on its way while we left
+    if (message.epoch !== undefined && !this.#reached(message)) return; // seen before the break
     for (const inbox of [...this.#inboxes]) inbox.push(message);
-    this.handlers.emit("message", message);
+    this.tell("message", message);
   }
 
-  /** Messages flow: the join was acked, or the backend has put us in. */
-  flows() {
-    const again = this.#broken;
-    this.#broken = false;
+  /** @param {keyof RoomEvents} type @param {any} event of those that come by themselves */
+  tell(type, event) {
+    if (this.wanted || this.joined) this.handlers.emit(type, event); // else it was on its way while we left
+  }
+
+  /** Goes on to a position. @param {any} position @returns {boolean} whether it is further than where we were */
+  #reached({ epoch, offset }) {
+    const at = this.position;
+    if (at && at.epoch === epoch && at.offset >= offset) return false;
+    this.position = { epoch, offset };
+    return true;
+  }
+
+  /** From where on messages are to come, if not from now on. */
+  since() {
+    return ((this.broken || this.#replay) && this.position) || undefined;
+  }
+
+  /** Messages flow: the join was acked, the backend has put us in, or the session goes on. @param {any} m what says so */
+  flows(m) {
+    const again = this.broken;
+    const asked = again || this.#replay;
+    this.broken = this.#replay = false;
     this.joined = true;
+    this.kept = m.epoch !== undefined;
+    if (!this.kept || m.recovered !== undefined) this.position = null; // no message can have come before this
+    if (this.kept) this.#reached(m);
     this.#joining?.resolve();
     this.#joining = null;
     this.client.flush();
-    this.handlers.emit("joined", { again });
+    this.handlers.emit("joined", asked ? { again, recovered: m.recovered === true } : { again });
   }
 
-  /** The connection has ended. What was joined will be again; where the backend had put us, we are out. */
+  /** The connection has ended. What was joined will be again. */
   lost() {
-    const out = this.joined && !this.wanted;
-    this.#broken ||= this.joined;
+    this.broken ||= this.joined;
     this.joined = false;
     this.attempt = null;
-    if (out) this.out("the connection ended");
+  }
+
+  /** The session is over: where the backend had put us, we are out. */
+  forgotten() {
+    this.leftAway = false;
+    if (this.broken && !this.wanted) this.out("the connection ended");
   }
 
   /** The server has ended the membership. @param {string} [reason] */
@@ -264,7 +310,7 @@ class Membership {
 
   /** Not wanted any more. @param {RoomcastError | null} error for loops @param {RoomcastError} why for join() */
   over(error, why) {
-    this.wanted = this.joined = this.#broken = false;
+    this.wanted = this.joined = this.broken = this.presence = this.#replay = false;
     this.attempt = null;
     this.#joining?.reject(why);
     this.#joining = null;
@@ -292,31 +338,48 @@ export class Room {
   get joined() { return this.#own.joined; }
 
   /**
+   * Where the last message stands in the room's history; null if it keeps none. Store it, and `join({ since })` goes on from there.
+   * @returns {Position | null}
+   */
+  get position() { return this.#own.position && { ...this.#own.position }; }
+
+  /**
    * Joins the room, now and after every reconnect until `leave()`. Resolved when messages flow; rejected if the server refuses.
-   * A join that is throttled, or for which the server lacks something, is repeated by itself.
+   * A join that is throttled, or for which the server lacks something, is repeated by itself. Options count if it is not joined yet.
+   * @param {{ since?: Position | null, presence?: boolean }} [options]  `since`: what followed this position is wanted, too; the event
+   *   `joined` says whether it is to be had. `presence`: the event of this name is wanted.
    * @returns {Promise<void>}
    */
-  join() { return this.#own.join(); }
+  join(options = {}) { return this.#own.join(options); }
 
   /** Leaves the room: from now on no handler is called, and loops end. @returns {Promise<void>} resolved by the ack */
   leave() { return this.#own.leave(); }
 
   /**
    * Sends to every member of the room: a JSON value, or bytes as ArrayBuffer or a view of one. undefined is sent as null.
-   * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. Nothing is sent twice:
-   * if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it was done is unknown.
+   * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. In a room with history
+   * every message is stored exactly once: it is sent again, with the same key, until the server has stored or refused it. In any other
+   * room nothing is sent twice: if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it
+   * was done is unknown.
    * @param {any} data
-   * @param {{ echo?: boolean, as?: string, key?: string }} [options]  `echo: false`: to everyone but oneself. `as`: in this user's
-   *   name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow members.
-   * @returns {Promise<void>} resolved by the ack
+   * @param {{ echo?: boolean, as?: string, key?: string, idempotencyKey?: string }} [options]  `echo: false`: to everyone but oneself.
+   *   `as`: in this user's name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow
+   *   members. `idempotencyKey`: of the messages with the same, the room's history takes one; without it the client makes one.
+   * @returns {Promise<Position | undefined>} resolved by the ack, with the message's place in the room's history
    */
-  send(data, { echo, as, key } = {}) {
+  send(data, { echo, as, key, idempotencyKey } = {}) {
     const own = this.#own;
-    return own.client.request(() => ({ type: "send", room: own.name, echo, as, key, ...payload(data) }), own);
+    const make = () => ({ type: "send", room: own.name, echo, as, key, idempotency_key: idempotencyKey, ...payload(data) });
+    return own.client.request(make, own);
   }
 
-  /** Asks who is in the room. @returns {Promise<Members>} */
-  members() { return this.#own.client.request(() => ({ type: "members", room: this.#own.name })); }
+  /**
+   * Asks who is in the room. They come in pages of `limit`, 100 by default and at most; `after` is `next` of the page before.
+   * @param {{ after?: string, limit?: number }} [options] @returns {Promise<Members>}
+   */
+  members({ after, limit } = {}) {
+    return this.#own.client.request(() => ({ type: "members", room: this.#own.name, after, limit }));
+  }
 
   /**
    * Calls the handler at every event of this type, in the order they come.
@@ -357,6 +420,10 @@ export class Client {
   /** @type {Record<string, number>} */ #limits = {};
   /** @type {ReturnType<typeof deferred> | null} what ready() has promised */ #ready = null;
 
+  // The session.
+  /** @type {{ connection: string, session: string, resume?: string } | null} that the next connection goes on with */ #identity = null;
+  #resuming = false; // it is not known yet which rooms the session is in
+
   // How to come back.
   #tries = 0;
   #hurried = false; // "retry now" has been used, and no connection has held since
@@ -377,7 +444,12 @@ export class Client {
   // Requests.
   #lastId = 0;
   /** @type {Map<number, ReturnType<typeof request>>} sent, and without an answer yet */ #pending = new Map();
-  /** @type {ReturnType<typeof request>[]} not sent yet */ #queue = [];
+  /** @type {ReturnType<typeof request>[]} to be sent, in the order of their ids */ #queue = [];
+  #nonce = Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join(""); // in the keys that the client makes
+  /** @type {Set<Membership>} where the next message waits for the repetition of one before */ #stalled = new Set();
+  /** @type {ReturnType<typeof later> | undefined} */
+  #stallTimer;
+  #sendTries = 0;
 
   // Rooms.
   /** @type {Map<string, Membership>} */ #rooms = new Map();
@@ -393,7 +465,7 @@ export class Client {
     this.#url = url;
     this.#options = options;
     this.#WebSocket = WebSocket;
-    /** The id of this connection, by which others can send to it; null while there is none. @type {string | null} */
+    /** The id by which others can send to this client, the same for all of a session; null without a connection. @type {string | null} */
     this.connection = null;
     /** The id of this client's session. Others do not see it; give it to your own backend only. @type {string | null} */
     this.session = null;
@@ -462,16 +534,19 @@ export class Client {
   }
 
   /** Lets go of the socket and of every timer. */
-  #drop() {
+  #drop(code = ANEW) {
     this.#turn++;
-    for (const timer of [this.#timer, this.#renewal, this.#joinTimer]) clearTimeout(timer);
+    for (const timer of [this.#timer, this.#renewal, this.#joinTimer, this.#stallTimer]) clearTimeout(timer);
+    this.#stallTimer = undefined;
+    this.#stalled.clear();
+    this.#toJoin.clear();
     const socket = this.#socket;
     this.#socket = this.connection = null;
     this.#limits = {};
     this.#asked = false;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null; // not onerror: `ws` throws an error that nobody listens to
-    socket.close(1000);
+    socket.close(code);
   }
 
   /** The connection, or the attempt at one, has ended. @param {number} code @param {string} reason */
@@ -487,8 +562,12 @@ export class Client {
     const turn = this.#turn;
     this.#state = "waiting"; // until it is decided below: what a handler sends now has to wait
     const unknown = "the connection ended before the answer: it is not known whether this was done";
-    this.#failPending(new RoomcastError("disconnected", unknown, { closeCode: code }));
-    for (const own of this.#rooms.values()) own.lost();
+    const error = new RoomcastError("disconnected", unknown, { closeCode: code });
+    for (const entry of this.#takeAll()) if (!this.#repeat(entry)) entry.fail(error);
+    for (const own of this.#rooms.values()) {
+      own.lost();
+      if (!this.#identity?.resume) own.forgotten();
+    }
     if (turn !== this.#turn) return; // a handler has closed the client
 
     const next = afterClose(code);
@@ -514,13 +593,12 @@ export class Client {
   /** Closed for good. @param {RoomcastError | null} error */
   #shut(error) {
     if (this.#state === "closed") return;
-    this.#drop();
+    this.#drop(1000);
     this.#gone.abort();
     this.#state = "closed";
     this.error = error;
     const why = error ?? closed();
-    this.#failPending(why);
-    for (const { fail } of this.#queue.splice(0)) fail(why);
+    for (const { fail } of [...this.#takeAll(), ...this.#queue.splice(0)]) fail(why);
     this.#ready?.reject(why);
     for (const own of this.#rooms.values()) own.over(error, why);
     this.#become("closed", error ? { error, closeCode: error.closeCode } : {});
@@ -648,7 +726,10 @@ export class Client {
     if (refusal) return refusal;
     const { promise, resolve, reject } = deferred();
     try {
-      const done = (/** @type {any} */ { type, count, members }) => resolve(type === "members" ? { count, members } : undefined);
+      const done = (/** @type {any} */ answer) => {
+        this.#sendTries = 0;
+        resolve(said(answer));
+      };
       this.#queue.push(request(++this.#lastId, make(), done, reject, own));
     } catch (error) {
       reject(error); // JSON cannot say it
@@ -672,14 +753,19 @@ export class Client {
     const waiting = this.#queue;
     this.#queue = [];
     for (const entry of waiting) {
-      const go = this.#state === "open" && this.#socket?.readyState === 1 && (!entry.own?.wanted || entry.own.joined);
-      if (go) this.#transmit(entry);
+      const { own } = entry;
+      const ready = !own || (own.joined ? !this.#stalled.has(own) : !own.wanted && !own.broken);
+      if (ready && this.#state === "open" && this.#socket?.readyState === 1) this.#transmit(entry);
       else this.#queue.push(entry);
     }
   }
 
   /** @param {ReturnType<typeof request>} entry */
   #transmit(entry) {
+    if (entry.once === false && entry.own?.kept) {
+      entry.once = true;
+      entry.frame = `${entry.frame.slice(0, -1)},"idempotency_key":"${this.#nonce}-${entry.id}"}`;
+    }
     const limit = this.#limits.message_bytes ?? Infinity;
     if (bytesOver(entry.frame, limit)) { // sent all the same, it would end the connection for good
       return entry.fail(new RoomcastError("too_large", `the message is larger than ${limit} bytes`, { room: entry.own?.name }));
@@ -700,11 +786,31 @@ export class Client {
     return entry;
   }
 
-  /** @param {RoomcastError} error */
-  #failPending(error) {
+  /** What waits for answers that will not come. */
+  #takeAll() {
     const entries = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { fail } of entries) fail(error);
+    return entries;
+  }
+
+  /** Has a message sent again if that is safe and there is room for it. @param {ReturnType<typeof request>} entry */
+  #repeat(entry) {
+    const { once, own } = entry;
+    const safe = once && own?.kept && (own.wanted || own.joined || own.broken);
+    if (!safe || this.#queue.length >= this.#limit()) return false;
+    this.#queue.push(entry);
+    this.#queue.sort((a, b) => a.id - b.id);
+    return true;
+  }
+
+  /** Lets a room's messages wait. @param {Membership} own @param {number} [pause] if the server has said how long */
+  #stall(own, pause) {
+    this.#stalled.add(own);
+    this.#stallTimer ??= later(() => {
+      this.#stallTimer = undefined;
+      this.#stalled.clear();
+      this.#flush();
+    }, pause ?? this.#jitter(this.#sendTries++));
   }
 
   // ---- Rooms ------------------------------------------------------------------------------------
@@ -729,17 +835,22 @@ export class Client {
 
   /** @param {Membership} own */
   #join(own) {
-    if (this.#state !== "open") return; // hello joins all that are wanted
+    if (this.#state !== "open" || this.#resuming) return; // all that are wanted follow
     this.#toJoin.add(own);
     this.#pump();
   }
 
-  /** @param {Membership} own @param {boolean} there @returns {Promise<void>} */
-  #leave(own, there) {
+  /** @param {Membership} own @param {boolean} there @param {boolean} [broken] @returns {Promise<void>} */
+  #leave(own, there, broken = false) {
     this.#toJoin.delete(own);
     this.#flush(); // what waited for the join
+    if (broken && (this.#state !== "open" || this.#resuming)) own.leftAway = true;
     if (!there || this.#state !== "open") return Promise.resolve();
-    return new Promise((done) => this.#post({ type: "leave", room: own.name }, () => done(), (error) => {
+    own.leaves++;
+    const message = { type: "leave", room: own.name };
+    return new Promise((done) => this.#post(message, () => done(void own.leaves--), (error) => {
+      own.leaves--;
+      own.leftAway = this.#state !== "open" && !own.wanted; // it may not have come there
       if (error.code !== "throttled") return done(); // without the connection, we are out
       later(() => done(this.#leave(own, !own.wanted)), error.retryAfter ?? FIRST_BOUND);
     }));
@@ -757,25 +868,26 @@ export class Client {
       this.#toJoin.delete(own);
       const attempt = (own.attempt = {});
       const refused = (/** @type {RoomcastError} */ error) => this.#notJoined(own, attempt, error);
-      this.#post({ type: "join", room: own.name }, () => this.#joined(own, attempt), refused);
+      const message = { type: "join", room: own.name, since: own.since(), presence: own.presence || undefined };
+      this.#post(message, (ack) => this.#joined(own, attempt, ack), refused);
     }
     clearTimeout(this.#joinTimer);
     if (this.#toJoin.size > 0) this.#joinTimer = later(() => this.#pump(), Math.ceil(((1 - this.#permits) * 1000) / rate));
   }
 
-  /** @param {Membership} own @param {object} attempt */
-  #joined(own, attempt) {
+  /** @param {Membership} own @param {object} attempt @param {any} ack */
+  #joined(own, attempt, ack) {
     if (own.attempt !== attempt) return; // left meanwhile
     own.attempt = null;
     this.#joinTries = 0;
-    own.flows();
+    own.flows(ack);
   }
 
   /** @param {Membership} own @param {object} attempt @param {RoomcastError} error */
   #notJoined(own, attempt, error) {
     if (own.attempt !== attempt || this.#state !== "open") return; // left meanwhile, or the next hello joins again
     own.attempt = null;
-    if (error.code === "throttled" || error.code === "unavailable") {
+    if (PASSING.has(error.code)) {
       const rate = this.#limits.joins_per_second ?? UNLIMITED_JOINS;
       const pause = error.retryAfter ?? this.#jitter(this.#joinTries++);
       this.#permits = Math.min(this.#permits, 1 - (pause * rate) / 1000); // one again when the pause is over
@@ -798,11 +910,13 @@ export class Client {
       case "hello": return this.#hello(m);
       case "ack": case "members": return this.#take(m.id)?.done(m);
       case "error": return this.#refused(m);
-      case "message": return this.#rooms.get(m.room)?.deliver({ room: m.room, from: m.from ?? {}, data: m.data });
+      case "message": return this.#rooms.get(m.room)?.deliver(message(m));
       case "direct": return this.#handlers.emit("direct", { from: m.from ?? {}, data: m.data });
-      case "joined": return this.#putInto(this.#membership(m.room));
+      case "joined": return this.#putInto(this.#membership(m.room), m);
+      case "resumed": return this.#take(m.id)?.done(m);
       case "left": return this.#rooms.get(m.room)?.out(m.reason);
-      case "gap": return this.#rooms.get(m.room)?.handlers.emit("gap", { missed: m.missed });
+      case "gap": return this.#rooms.get(m.room)?.tell("gap", { missed: m.missed });
+      case "presence": return this.#rooms.get(m.room)?.tell("presence", presence(m));
       case "throttled": return this.#handlers.emit("throttled", { retryAfter: m.retry_after_ms });
       case "draining":
         this.#drain = m.reconnect_after_ms;
@@ -815,37 +929,76 @@ export class Client {
     if (this.#state !== "connecting") return;
     this.#state = "open";
     this.#openedAt = Date.now();
-    this.connection = m.connection;
-    this.session = m.session;
     this.user = m.user ?? null;
     this.#limits = m.limits ?? {};
     this.#beatIn(this.#limits.ping_interval_ms ?? PING_INTERVAL);
     this.#expiresIn(m.token_ttl_ms);
     this.#permits = this.#limits.joins_per_second ?? UNLIMITED_JOINS;
     this.#permitsAt = Date.now();
-    for (const own of this.#rooms.values()) if (own.wanted) this.#toJoin.add(own);
-    this.#pump();
-    this.#flush();
+    const turn = this.#turn;
+    const { connection, session, resume } = this.#identity ?? m;
+    this.connection = connection;
+    this.session = session;
+    if (resume && m.resume && this.#identity) this.#resume(m);
+    else this.#begin(m);
+    if (turn !== this.#turn) return; // a handler has closed the client
     this.#ready?.resolve();
     this.#ready = null;
     this.#become("open");
     this.#handlers.emit("hello", m);
   }
 
+  /** Goes on with the session of an earlier connection. @param {Hello} hello */
+  #resume(hello) {
+    this.#resuming = true;
+    const known = [...this.#rooms.values()].filter((own) => own.since());
+    const rooms = known.map((own) => ({ room: own.name, ...own.since() }));
+    const message = { type: "resume", resume: this.#identity?.resume, rooms };
+    const limit = (this.#limits.message_bytes ?? Infinity) - 32; // for the id
+    while (rooms.length > 0 && bytesOver(JSON.stringify(message), limit)) rooms.length >>= 1; // the others will not be recovered
+    this.#post(message, (answer) => this.#begin(answer), (error) => {
+      if (this.#state !== "open") return; // the next connection tries again
+      if (!PASSING.has(error.code)) return this.#begin(hello);
+      this.#joinTimer = later(() => this.#resume(hello), error.retryAfter ?? this.#jitter(this.#joinTries++));
+    });
+    this.#flush(); // what is for no room
+  }
+
+  /**
+   * Joins the rooms that are wanted and that the session is not in.
+   * @param {{ connection: string, session: string, resume?: string }} identity  From now on.
+   */
+  #begin(identity) {
+    this.#resuming = false;
+    this.#identity = identity;
+    this.connection = identity.connection;
+    this.session = identity.session;
+    for (const own of this.#rooms.values()) {
+      if (own.wanted && !own.joined) this.#toJoin.add(own);
+      own.forgotten();
+    }
+    this.#pump();
+    this.#flush();
+  }
+
   /** @param {any} m */
   #refused(m) {
     const error = new RoomcastError(m.code, m.message, { room: m.room, retryAfter: m.retry_after_ms });
     const entry = this.#take(m.id);
-    if (entry) entry.fail(error);
-    else this.#handlers.emit("error", error);
+    if (!entry) this.#handlers.emit("error", error);
+    else if (PASSING.has(m.code) && entry.own && this.#repeat(entry)) this.#stall(entry.own, error.retryAfter);
+    else entry.fail(error);
   }
 
-  /** @param {Membership} own */
-  #putInto(own) {
+  /** The backend has put us into a room, or the session is in it. @param {Membership} own @param {any} m */
+  #putInto(own, m) {
+    if (own.leaves > 0) return; // we are about to be out of it
+    if (own.leftAway) return void this.#leave(own, true);
     own.attempt = null; // whatever is answered to a join of our own: we are in
     own.joined = true;
-    this.#handlers.emit("joined", own.room);
-    if (own.joined) own.flows(); // a handler may have left it
+    const ours = own.broken || (this.#resuming && own.wanted); // a join of our own that was on its way, perhaps
+    if (!ours) this.#handlers.emit("joined", own.room);
+    if (own.joined) own.flows(m); // a handler may have left it
   }
 }
 
@@ -887,12 +1040,13 @@ function deferred() {
 }
 
 /**
- * A request as it is sent, and whom its answer concerns.
- * @param {number} id @param {{ type: string }} message
+ * A request as it is sent, and whom its answer concerns. `once`: whether a message to a room has an idempotency key.
+ * @param {number} id @param {{ type: string, idempotency_key?: string }} message
  * @param {(answer: any) => void} done @param {(error: RoomcastError) => void} fail @param {Membership | null} own
  */
 function request(id, { type, ...members }, done, fail, own) {
-  return { id, frame: JSON.stringify({ type, id, ...members }), done, fail, own };
+  const once = type === "send" ? members.idempotency_key !== undefined : undefined;
+  return { id, frame: JSON.stringify({ type, id, ...members }), once, done, fail, own };
 }
 
 const closed = () => new RoomcastError("closed", "the client was closed");
@@ -913,6 +1067,22 @@ function payload(data) {
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return { base64: btoa(text) };
+}
+
+/** @param {any} m @returns {Message} */
+function message({ room, from = {}, data, epoch, offset }) {
+  return epoch === undefined ? { room, from, data } : { room, from, data, epoch, offset };
+}
+
+/** What an answer says to whom it is for. @param {any} m @returns {Members | Position | undefined} */
+function said({ type, count, users, members, next, epoch, offset }) {
+  if (type === "members") return { count, users, members, ...(next !== undefined && { next }) };
+  return epoch === undefined ? undefined : { epoch, offset };
+}
+
+/** @param {any} m @returns {Presence} */
+function presence({ count, users, joined = [], left = [], truncated = false }) {
+  return { count, users, joined, left, truncated };
 }
 
 /** A message with its payload decoded; undefined if it is none. @param {unknown} text @returns {any} */

@@ -64,6 +64,8 @@ var components = []component{
 		"an example shows what a user of the module can write"},
 	{"internal/e2e", nil, []string{"roomcasttest"}, nil,
 		"end-to-end tests see the built binary from outside"},
+	{"internal/chaos", nil, nil, []string{"github.com/coder/websocket"},
+		"the fault suite sees built binaries from outside, and judges by what clients saw"},
 	{"internal/archtest", nil, nil, nil,
 		"the judge has no relations"},
 }

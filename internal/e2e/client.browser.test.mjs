@@ -98,7 +98,7 @@ test("the server is killed, and started again; then it drains, and is started ag
   await story(page, "state", { state: "waiting", closeCode: 1006 });
   const sent = send(page, "while it is away");
   await s.start();
-  await story(page, "joined", { again: true });
+  await story(page, "joined", { again: true, recovered: false });
   assert.equal(await sent, null);
   assert.deepEqual(await heard(page), ["while it is away"]);
 
@@ -107,7 +107,7 @@ test("the server is killed, and started again; then it drains, and is started ag
   const [, { reconnectAfter }] = await story(page, "draining");
   await story(page, "state", { state: "waiting", closeCode: 1001, delay: reconnectAfter });
   await s.start();
-  await story(page, "joined", { again: true });
+  await story(page, "joined", { again: true, recovered: false });
 });
 
 test("offline, it does not try; back online, it comes at once", options, async () => {
@@ -121,7 +121,7 @@ test("offline, it does not try; back online, it comes at once", options, async (
   await turnPage(page);
   assert.equal(await page.evaluate(() => navigator.onLine), false);
   await page.context().setOffline(false);
-  await story(page, "joined", { again: true });
+  await story(page, "joined", { again: true, recovered: false });
   const states = await page.evaluate(() => /** @type {any} */ (window).story.filter((/** @type {any} */ e) => e[0] === "state").map((/** @type {any} */ e) => e[1].state));
   assert.deepEqual(states, ["connecting", "open"], "one attempt, and no waiting");
   assert.equal(await sent, null);
@@ -138,7 +138,7 @@ test("a token is refreshed before it expires; one that is not ends with 3200, an
   const before = await page.evaluate(() => /** @type {any} */ (window).client.connection);
   const [, failed] = await story(page, "error", { code: "token_failed" }); // the third call is for the second token's sake
   assert.equal(failed.on, before, "the second was shown on the live connection");
-  await story(page, "joined", { again: true });
+  await story(page, "joined", { again: true, recovered: false });
   assert.equal(calls, 4);
   assert.equal(await send(page, "with a fresh one"), null);
   assert.deepEqual((await story(page, "message"))[2].user, "ann");

@@ -128,7 +128,7 @@ describe("in Node, against the built server", { concurrency: true }, () => {
     const { room, heard } = await joined(ann, "kitchen");
     const before = ann.connection;
     const again = await next(room, "joined", (e) => e.again);
-    assert.deepEqual([again, (await complaint).code, calls, server.closeCodes], [{ again: true }, "token_failed", 3, [3200]]);
+    assert.deepEqual([again, (await complaint).code, calls, server.closeCodes], [{ again: true, recovered: false }, "token_failed", 3, [3200]]);
     await room.send("with a fresh one");
     assert.deepEqual([heard.length, states.map((s) => s.state)], [1, ["open", "connecting", "open"]], "at once: it does not wait");
     assert.notEqual(ann.connection, before);
@@ -189,7 +189,7 @@ describe("in Node, against the built server", { concurrency: true }, () => {
     for (let n = 0; (await a.room.members()).count === 2; n++) await a.room.send({ n, pad }, { echo: false });
     const back = next(b.room, "joined");
     socket?.resume();
-    assert.deepEqual([await back, server.closeCodes], [{ again: true }, [1013]]);
+    assert.deepEqual([await back, server.closeCodes], [{ again: true, recovered: false }, [1013]]);
     assert.ok(b.heard.length > 0);
     b.heard.forEach((m, i) => assert.equal(m.data.n, i, "nothing is missing before the end"));
     await a.room.send("hello again");
@@ -207,7 +207,7 @@ describe("in Node, against the built server", { concurrency: true }, () => {
     assert.ok(reconnectAfter > 0 && reconnectAfter <= 1_500, `${reconnectAfter}: three quarters of the drain are for coming back`);
     assert.deepEqual(await waiting, { state: "waiting", delay: reconnectAfter, closeCode: 1001, reason: "server going away" });
     await server.start();
-    assert.deepEqual(await back, { again: true });
+    assert.deepEqual(await back, { again: true, recovered: false });
     await a.room.send("hello again");
     assert.equal(a.heard.at(-1).data, "hello again");
   });

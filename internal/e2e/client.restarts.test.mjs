@@ -25,7 +25,7 @@ function one(n) {
     client.room(name).on("message", ({ data }) => list.push(data));
     client.room(name).join();
   }
-  return { n, client, received, sends: /** @type {{ room: string, text: string, done: Promise<void> }[]} */ ([]) };
+  return { n, client, received, sends: /** @type {{ room: string, text: string, done: Promise<any> }[]} */ ([]) };
 }
 
 /** @typedef {ReturnType<typeof one>} One */

@@ -165,7 +165,7 @@ test("an attempt without hello ends after 20 s, and so does one whose token does
   assert.deepEqual([silent.client.state, tokenless.client.state], ["connecting", "connecting"]);
   t.mock.timers.tick(1);
   assert.deepEqual([silent.client.state, tokenless.client.state], ["waiting", "waiting"]);
-  assert.equal(silent.last().closedWith, 1000);
+  assert.equal(silent.last().closedWith, 4000, "1000 would end the session");
   silent.client.close();
   tokenless.client.close();
 });
@@ -194,18 +194,23 @@ test("every message of the server that docs/protocol.md shows is understood", as
   last().say(read("hello"));
   assert.deepEqual([client.state, client.connection, client.session, client.user], ["open", "c7Qm2x", "s9fKw3Vb", "ann"]);
   const room = client.room("kitchen");
-  const events = record(room, "message", "gap", "left", "joined");
+  const events = record(room, "message", "gap", "left", "joined", "presence");
   const others = record(client, "direct", "joined");
   last().say(read("joined"));
-  const names = ["message", "message-anonymous", "message-backend", "message-user", "message-base64", "direct", "direct-base64", "gap", "left"];
+  const names = ["message", "message-anonymous", "message-backend", "message-user", "message-base64", "message-at", "direct", "direct-base64", "presence", "gap", "left"];
   last().say(...names.map(read));
   const kinds = events.map(([type]) => type);
-  assert.deepEqual(kinds, ["joined", "message", "message", "message", "message", "message", "gap", "left"]);
+  assert.deepEqual(kinds, ["joined", "message", "message", "message", "message", "message", "message", "presence", "gap", "left"]);
   const messages = events.filter(([type]) => type === "message").map(([, m]) => m);
   assert.deepEqual(messages.map((m) => m.from), [
     { connection: "c7Qm2x", user: "ann" }, { connection: "c7Qm2x" }, {}, { user: "ann" }, { connection: "c7Qm2x", user: "ann" },
+    { connection: "c7Qm2x", user: "ann" },
   ]);
-  assert.deepEqual(messages.at(-1).data, new Uint8Array([0, 1, 254, 255]));
+  assert.deepEqual(messages.at(-2).data, new Uint8Array([0, 1, 254, 255]));
+  assert.deepEqual([messages.at(-1).epoch, messages.at(-1).offset, room.position], ["k3v9", 58, { epoch: "k3v9", offset: 58 }]);
+  assert.deepEqual(events.at(-3)?.[1], {
+    count: 3, users: 2, joined: [{ connection: "c7Qm2x", user: "ann" }], left: [{ connection: "d1Rt9z" }], truncated: false,
+  });
   assert.deepEqual(events.at(-2)?.[1], { missed: 12 });
   assert.deepEqual(events.at(-1)?.[1], { reason: "the kitchen is closed" });
   assert.equal(others[0]?.[1], room);

@@ -42,7 +42,7 @@ test("a room that is wanted is joined after every reconnect, in the order of the
   await reopen({ last });
   assert.deepEqual(last().ack().map((m) => [m.type, m.room]), [["join", "a"], ["join", "c"]]);
   await pending;
-  assert.deepEqual(events, [["joined", { again: true }]]);
+  assert.deepEqual(events, [["joined", { again: true, recovered: false }]]);
   assert.deepEqual([a?.joined, b?.joined, c?.joined], [true, false, true]);
 });
 

@@ -29,8 +29,16 @@ test("requests are written as docs/protocol.md shows them", async () => {
   room.send(new Uint8Array([0, 1, 254, 255]));
   client.direct({ connection: "c7Qm2x" }, "psst");
   client.direct({ user: "ann" }, "psst");
+  room.send({ text: "lunch is ready" }, { idempotencyKey: "a-17" });
+  room.members({ after: "d1Rt9z", limit: 50 });
   room.leave();
-  const shown = ["join", "send", "send-no-echo", "send-base64", "direct-connection", "direct-user", "leave"];
+  room.join({ since: { epoch: "k3v9", offset: 41 } });
+  room.leave();
+  room.join({ presence: true });
+  const shown = [
+    "join", "send", "send-no-echo", "send-base64", "direct-connection", "direct-user", "send-once", "members-page",
+    "leave", "join-since", "leave", "join-presence",
+  ];
   assert.deepEqual(
     frames.map((f) => f.replace(/,"id":\d+/, "")),
     shown.map((name) => readFileSync(new URL(`${name}.json`, folder), "utf8").trim().replace(/,"id":[^,}]+/, "").replace("12.50", "12.5")),
@@ -181,8 +189,12 @@ test("members are asked for and listed", async () => {
   const [question] = socket.taken();
   assert.deepEqual(question, { type: "members", id: question.id, room: "kitchen" });
   const members = [{ connection: "c7", user: "ann" }, { connection: "c8" }];
-  socket.say({ type: "members", id: question.id, room: "kitchen", count: 2, members });
-  assert.deepEqual(await asked, { count: 2, members });
+  socket.say({ type: "members", id: question.id, room: "kitchen", count: 2, users: 2, members });
+  assert.deepEqual(await asked, { count: 2, users: 2, members });
+  const page = client.room("kitchen").members({ after: "c8", limit: 1 });
+  const [{ after, limit, id: second }] = socket.taken();
+  socket.say({ type: "members", id: second, room: "kitchen", count: 4, users: 3, members: [{ connection: "c9" }], next: "c9" });
+  assert.deepEqual([after, limit, await page], ["c8", 1, { count: 4, users: 3, members: [{ connection: "c9" }], next: "c9" }]);
   const refused = client.room("hall").members();
   const [{ id }] = socket.taken();
   socket.say({ type: "error", id, code: "unknown_type", message: "unknown" });

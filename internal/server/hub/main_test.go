@@ -61,7 +61,7 @@ func start(t *testing.T, tokens bool, change func(*Config)) *world {
 			if s.client != nil {
 				t.Errorf("a client stays: %v", s.client)
 			}
-			r.drop(s)
+			r.dropLocked(s)
 		}
 		if len(r.sessions)+len(r.connections)+len(r.users)+len(r.rooms) > 0 {
 			t.Errorf("what stays: %v, %v, %v, %v", r.sessions, r.connections, r.users, r.rooms)

@@ -116,7 +116,8 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		positions[p.Room] = roomcast.Position(p.Position)
 	}
 	for room, g := range rooms {
-		if err := c.restore(room, g, positions[room]); err != nil {
+		since, listed := positions[room]
+		if err := c.restore(room, g, since, listed); err != nil {
 			h.roster.exit(c, room)
 		}
 	}
@@ -126,15 +127,15 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 
 var errForbidden = errors.New("hub: the token does not allow it")
 
-// restore makes the client a member again of a room that its session is in. c.mu is held.
-func (c *client) restore(room string, g grip, since roomcast.Position) error {
+// restore makes the client a member again of a room that its session is in, from where on it wants what it has missed if that is listed. c.mu is held.
+func (c *client) restore(room string, g grip, since roomcast.Position, listed bool) error {
 	if g.by == byItself && !c.pass.Allows(auth.Join, room) {
 		return errForbidden
 	}
 	g.watches = g.watches && c.pass.Allows(auth.Presence, room)
 	return c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
 		c.hub.roster.enter(c, room, g)
-		placed := protocol.Placed{Position: protocol.Position(at), Since: true, Recovered: recovered}
+		placed := protocol.Placed{Position: protocol.Position(at), Since: listed, Recovered: recovered}
 		return roomcast.Message{Data: protocol.AppendJoined(nil, room, placed)}
 	}})
 }

@@ -13,7 +13,6 @@
 //   - Names are exactly those of the protocol, and none may come twice. encoding/json takes "Type" for "type" and the last of two
 //     equal names without a word, and takes several times as long; a fuzz test holds the scanner to it in everything else.
 //
-// Files: request.go is what a client says and how it is read, scan.go reads JSON, event.go is what the server says, position.go is where a
-// message stands in the history of its room, append.go
-// writes JSON, payload.go is what both carry, codes.go has the tables.
+// Files: request.go is what a client says and how it is read, scan.go reads JSON, event.go is what the server says, append.go writes
+// JSON, payload.go is what both carry, position.go is where that stands in the history of a room, codes.go has the tables.
 package protocol

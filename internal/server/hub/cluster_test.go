@@ -1,0 +1,211 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/protocol"
+)
+
+// data is a payload in JSON.
+func data(json string) protocol.Payload { return protocol.Payload{Bytes: []byte(json)} }
+
+// What a client or the backend does to a room, a connection or a user, it does on all nodes.
+func TestAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 3, false)
+		a, b, c := all[0].arrive(), all[1].arrive(), all[2].arrive()
+		for _, p := range []*returner{a, b, c} {
+			p.say(`{"type":"join","id":1,"room":"r"}`)
+			p.hears(`{"type":"ack","id":1}`)
+			synctest.Wait()
+		}
+		a.say(`{"type":"send","room":"r","echo":false,"data":1}`)
+		for _, p := range []*returner{b, c} {
+			p.hears(fmt.Sprintf(`{"type":"message","room":"r","from":{"connection":%q},"data":1}`, a.id))
+		}
+		a.silent()
+		if receipt, err := all[0].hub.Publish("r", Post{Payload: data("2"), Except: []Target{{Connection: b.id}}}); err != nil || receipt.Delivered != 1 {
+			t.Errorf("Publish = %+v, %v", receipt, err)
+		}
+		for _, p := range []*returner{a, c} {
+			p.hears(`{"type":"message","room":"r","data":2}`)
+		}
+		b.say(`{"type":"direct","id":2,"to":{"connection":%q},"data":3}`, c.id)
+		c.hears(fmt.Sprintf(`{"type":"direct","from":{"connection":%q},"data":3}`, b.id))
+		b.hears(`{"type":"ack","id":2}`)
+		b.say(`{"type":"direct","id":3,"to":{"connection":"nobody"},"data":3}`)
+		b.hearsError("3", "not_found", "nobody")
+		b.say(`{"type":"members","id":4,"room":"r","limit":2}`)
+		ids := []string{a.id, b.id, c.id}
+		page, next, count, people := all[1].hub.roster.page("r", "", 2)
+		if count != 3 || people != 3 || len(page) != 2 || next != page[1].connection {
+			t.Errorf("a page of %d, next %q, of %d, %d people", len(page), next, count, people)
+		}
+		b.hears(fmt.Sprintf(`{"type":"members","id":4,"room":"r","count":3,"users":3,"members":[{"connection":%q},{"connection":%q}],"next":%q}`,
+			page[0].connection, page[1].connection, next))
+		b.say(`{"type":"members","id":5,"room":"r","after":%q}`, next)
+		for _, id := range ids {
+			if id != page[0].connection && id != next {
+				b.hears(fmt.Sprintf(`{"type":"members","id":5,"room":"r","count":3,"users":3,"members":[{"connection":%q}]}`, id))
+			}
+		}
+		if rooms, _ := all[2].hub.Rooms(func(string) bool { return true }, "", 10); len(rooms) != 1 || rooms[0] != (Room{"r", 3}) {
+			t.Errorf("rooms %v", rooms)
+		}
+		if client, rooms, found := all[0].hub.Client(c.id); !found || client.Connection != c.id || client.Node != all[2].hub.roster.node || len(rooms) != 1 {
+			t.Errorf("client %+v in %v, found %v", client, rooms, found)
+		}
+	})
+}
+
+// The backend puts clients of other nodes into rooms, takes them out, and ends them, and is told how many.
+func TestBackendOnOtherNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, true)
+		allowed := map[string][]string{"**": {"join", "send", "presence"}}
+		here, there := all[0].user("ann", allowed), all[1].user("ann", allowed)
+		synctest.Wait()
+		hub, ann := all[0].hub, Target{User: "ann"}
+		if n, err := hub.Join(ann, "r"); n != 2 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		if n, err := hub.Join(ann, "r"); n != 0 || err != nil {
+			t.Errorf("Join = %d, %v the second time", n, err)
+		}
+		if receipt, found, err := hub.PublishTo(ann, Post{Payload: data("1")}); receipt.Delivered != 2 || !found || err != nil {
+			t.Errorf("PublishTo = %+v, %v, %v", receipt, found, err)
+		}
+		if n, err := hub.Leave(ann, "r", "enough"); n != 2 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := hub.Disconnect(ann, "good night"); n != 2 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		for _, p := range []*person{here, there} {
+			p.hears(`{"type":"joined","room":"r"}`, `{"type":"direct","data":1}`, `{"type":"left","room":"r","reason":"enough"}`)
+			p.ends(int(protocol.CloseKicked), "good night")
+		}
+		for i := range 10 {
+			if _, err := hub.Join(Target{Connection: here.id}, fmt.Sprint(i)); err != nil {
+				t.Error(err) // it has gone: there is nobody
+			}
+		}
+		third := all[1].user("ann", allowed)
+		synctest.Wait()
+		for i := range 10 {
+			if _, err := hub.Join(ann, fmt.Sprint(i)); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := hub.Join(ann, "one too many"); !errors.Is(err, roomcast.ErrTooManyRooms) {
+			t.Errorf("Join = %v, want ErrTooManyRooms", err)
+		}
+		third.Drop()
+	})
+}
+
+// A node that does not answer is named, after a time.
+func TestNodeDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, true)
+		all[1].user("ann", nil)
+		synctest.Wait()
+		all[1].hub.Stop()
+		_, _, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("1")})
+		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), all[1].hub.roster.node) {
+			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, all[1].hub.roster.node)
+		}
+	})
+}
+
+// Who has asked for it is told who comes and goes, on whatever node, once a second at most; a user counts once, and who has come and gone is not mentioned.
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, true)
+		allowed := map[string][]string{"**": {"join", "presence"}}
+		join := func(p *person) {
+			p.say(`{"type":"join","id":1,"room":"r"}`)
+			p.hears(`{"type":"ack","id":1}`)
+		}
+		watcher := all[0].user("watcher", allowed)
+		watcher.say(`{"type":"join","id":1,"room":"r","presence":true}`)
+		watcher.hears(`{"type":"ack","id":1}`)
+		ann1, ann2, bob := all[0].user("ann", allowed), all[1].user("ann", allowed), all[1].user("bob", allowed)
+		join(ann1)
+		synctest.Wait()
+		join(ann2)
+		join(bob)
+		bob.Close(1000, "")
+		<-time.After(time.Second) // of the bubble's time
+		watcher.hears(`{"type":"presence","room":"r","count":3,"users":2,"joined":[{"connection":"` + ann1.id + `","user":"ann"}],"left":[]}`)
+		ann1.Close(1000, "")
+		<-time.After(time.Second) // of the bubble's time
+		watcher.hears(`{"type":"presence","room":"r","count":2,"users":2,"joined":[],"left":[]}`)
+		ann2.Close(1000, "")
+		<-time.After(10 * time.Second) // of the bubble's time
+		watcher.hears(`{"type":"presence","room":"r","count":1,"users":1,"joined":[],"left":[{"connection":"` + ann2.id + `","user":"ann"}]}`)
+		for i := range 101 {
+			join(all[i%2].user(fmt.Sprintf("user %d", i), allowed))
+		}
+		<-time.After(10 * time.Second) // of the bubble's time
+		watcher.hears(`{"type":"presence","room":"r","count":102,"users":102,"truncated":true}`)
+		watcher.say(`{"type":"leave","id":2,"room":"r"}`)
+		watcher.hears(`{"type":"ack","id":2}`)
+		join(all[0].user("ann", allowed))
+		<-time.After(10 * time.Second) // of the bubble's time
+		watcher.silent()
+
+		blind := all[0].user("blind", map[string][]string{"**": {"join"}})
+		blind.say(`{"type":"join","id":3,"room":"r","presence":true}`)
+		blind.hearsError("3", "forbidden", "presence")
+	})
+}
+
+// In a room with a history every answer says where things are, and what is sent twice with an idempotency key is there once, on whatever node.
+func TestPositions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		a, b := all[0].arrive(), all[1].arrive()
+		at := a.joins("log")
+		b.joins("log")
+		for i := range 3 {
+			a.say(`{"type":"send","id":%d,"room":"log","echo":false,"data":%d}`, i, i)
+		}
+		for i := range 3 {
+			a.hears(fmt.Sprintf(`{"type":"ack","id":%d,"epoch":%q,"offset":%d}`, i, at.Epoch, i+1))
+			b.hears(fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":%d,"from":{"connection":%q},"data":%d}`, at.Epoch, i+1, a.id, i))
+		}
+		for i, p := range []*returner{a, b, a} {
+			p.say(`{"type":"send","id":9,"room":"log","echo":false,"idempotency_key":"k","data":9}`)
+			p.hears(fmt.Sprintf(`{"type":"ack","id":9,"epoch":%q,"offset":4}`, at.Epoch))
+			if i == 0 {
+				b.hears(fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":4,"from":{"connection":%q},"data":9}`, at.Epoch, a.id))
+			}
+		}
+		b.silent()
+		if receipt, err := all[1].hub.Publish("log", Post{Payload: data("9"), Once: "k"}); err != nil || receipt != (roomcast.Receipt{At: roomcast.Position{Epoch: at.Epoch, Offset: 4}, Again: true}) {
+			t.Errorf("Publish = %+v, %v", receipt, err)
+		}
+		late := all[0].arrive()
+		for _, since := range []struct {
+			epoch   string
+			offset  int
+			answer  int
+			recover bool
+		}{{at.Epoch, 4, 4, true}, {"other", 2, 4, false}, {at.Epoch, 3, 3, true}} {
+			late.say(`{"type":"join","id":1,"room":"log","since":{"epoch":%q,"offset":%d}}`, since.epoch, since.offset)
+			late.hears(fmt.Sprintf(`{"type":"ack","id":1,"epoch":%q,"offset":%d,"recovered":%v}`, at.Epoch, since.answer, since.recover))
+			if since.offset == 3 {
+				late.hears(fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":4,"from":{"connection":%q},"data":9}`, at.Epoch, a.id))
+			}
+			late.say(`{"type":"leave","id":2,"room":"log"}`)
+			late.hears(`{"type":"ack","id":2}`)
+		}
+	})
+}
