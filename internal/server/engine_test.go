@@ -161,7 +161,7 @@ func TestEngineErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: "},
+		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: --data: "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + filepath.Join(dir, "none")}, "--nats-creds " + filepath.Join(dir, "none") + ": "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-ca=" + dir}, "--nats-ca " + dir + ": "},
 	} {
