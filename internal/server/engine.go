@@ -54,7 +54,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 		if embedded != nil {
 			embedded.Close()
 		}
-		return nil, fmt.Errorf("--nats %s: %w", cfg.NATS, err)
+		return nil, errors.New("--nats " + cfg.NATS.String() + ": " + inFlags.Replace(err.Error()))
 	}
 	return &engine{
 		Engine: over, log: logger, ready: over.Ready, secret: over.Secret,
