@@ -22,7 +22,7 @@ const (
 	calm     = 500 * time.Millisecond // before the next connection, at most, when it is not to stay away
 	deaf     = 4 * time.Second        // after which it gives the connection up
 	buried   = 2 * time.Second        // from the end of a silent loss until the server hears of it: both connections may be there for so long
-	answered = 12 * time.Second       // for an answer, above what a server waits for its engine
+	answered = 25 * time.Second       // for an answer: a server waits for its engine for up to ten seconds, and one request waits for the other
 )
 
 // Options are what a client is.
