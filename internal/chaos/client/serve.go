@@ -128,7 +128,7 @@ func (c *Client) greeted(l *line, f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noteLocked("hello on connection %d, its own session is %q, to be resumed: %q", c.conns, f.Session, c.session)
-	if f.Resume == "" {
+	if f.Resume == "" && c.token == "" { // a server that has just begun need not know the key of tokens; those that clients come to first say that they are ready
 		c.complainLocked(history.RuleUnexpected, "", "hello has no token to resume with")
 	}
 	if c.token == "" {
