@@ -32,7 +32,7 @@ const publishAttempts = 3
 // attempt tries once to store a batch behind h. sent is false if it is certain that it has not been and will not be.
 func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, sent bool, err error) {
 	b := &batch{epoch: h.Epoch, first: h.Offset + 1, id: o.id, count: o.count, body: o.body}
-	if h.seq == 0 {
+	if h.Epoch == "" {
 		b.epoch, b.first = randomName(8), 1
 	}
 	m := nats.NewMsg(r.subject)
@@ -45,6 +45,9 @@ func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, se
 	defer cancel()
 	r.e.stats.attempts.Add(1)
 	answer, sent, err := r.e.calls.one(ctx, m)
+	if errors.Is(err, errNobody) {
+		r.e.lookAgain() // the stream may have been deleted
+	}
 	if err != nil {
 		return storing{}, sent, err
 	}
@@ -67,14 +70,19 @@ func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, se
 	}
 	b.seq = ack.Seq
 	r.e.stats.stored.Add(b.count)
+	r.mu.Lock()
+	r.writer.last = b.seq
+	r.mu.Unlock()
 	r.accept(b)
 	return storing{roomcast.Position{Epoch: b.epoch, Offset: b.first}, b.head(), false}, true, nil
 }
 
 func refusal(e *apiError) error {
 	switch e.Code {
-	case codeWrongLast, codeWrongLastConstant, codeOnceInProcess:
-		return errConflict
+	case codeWrongLast:
+		return errLate
+	case codeWrongLastConstant, codeOnceInProcess:
+		return errBusy
 	}
 	return fmt.Errorf("%w: %w", errRefused, e)
 }

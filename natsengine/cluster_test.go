@@ -65,8 +65,14 @@ type testCluster struct {
 	servers []*Server
 }
 
-// runCluster runs n servers until the test ends, and waits until streams of n replicas can be made.
+// runCluster runs n servers that clients of other processes can connect to until the test ends, and waits until streams of n replicas can be made.
 func runCluster(t *testing.T, n int) *testCluster {
+	t.Helper()
+	return runClusterOf(t, n, func() string { return freeAddr(t) })
+}
+
+// runClusterOf is runCluster with servers that listen there.
+func runClusterOf(t *testing.T, n int, listen func() string) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, servers: make([]*Server, n)}
 	addrs := make([]string, n)
@@ -75,7 +81,7 @@ func runCluster(t *testing.T, n int) *testCluster {
 	}
 	for i := range n {
 		c.options = append(c.options, ServerOptions{
-			Dir: t.TempDir(), Name: fmt.Sprintf("s%d", i), ClusterListen: addrs[i], Peers: addrs, Listen: freeAddr(t),
+			Dir: t.TempDir(), Name: fmt.Sprintf("s%d", i), ClusterListen: addrs[i], Peers: addrs, Listen: listen(),
 		})
 		c.start(i)
 	}

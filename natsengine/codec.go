@@ -10,6 +10,9 @@ import (
 // What passes between the nodes begins with this byte: another format will have another, so that nodes of two versions can tell.
 const format = 1
 
+// request is all that is in a message among notices that asks the node that has stored last to let others store: see room.yield.
+const request = 2
+
 // entry flags
 const (
 	flagBinary = 1 << iota
@@ -29,6 +32,7 @@ type batch struct {
 	body  []byte // the entries, encoded
 
 	seq uint64 // in the stream; zero until it is stored
+	bad error  // it could not be understood
 }
 
 // last is the position of the last entry, or of what the first follows if there is none.
@@ -63,17 +67,17 @@ func (b *batch) encode() []byte {
 	return append(data, b.body...)
 }
 
-func decodeBatch(data []byte, seq uint64) (*batch, error) {
+// decodeBatch reads what is stored under a sequence. If it cannot be understood, it is something without an epoch, of which one knows no
+// more than that it is there: another epoch begins after it.
+func decodeBatch(data []byte, seq uint64) *batch {
 	r := scanner{rest: data}
-	if r.byte() != format {
-		return nil, errFormat
-	}
+	known := r.byte() == format
 	b := &batch{epoch: r.string(), first: r.uvarint(), id: r.string(), count: r.uvarint(), seq: seq}
 	b.body = r.rest
-	if r.bad || b.first == 0 {
-		return nil, errFormat
+	if !known || r.bad || b.epoch == "" || b.first == 0 {
+		return &batch{first: 1, seq: seq, bad: errFormat}
 	}
-	return b, nil
+	return b
 }
 
 // entries decodes what is in the batch, all with their positions.

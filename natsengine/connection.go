@@ -137,6 +137,7 @@ func (e *Engine) maxPayload() int {
 const (
 	setUpEvery  = 500 * time.Millisecond
 	statusEvery = 10 * time.Second
+	kickPause   = 50 * time.Millisecond
 )
 
 // keepStreams makes the streams, and looks at them again and again and after every reconnect.
@@ -159,6 +160,7 @@ func (e *Engine) keepStreams() {
 		case <-e.ctx.Done():
 			return
 		case <-e.kick:
+			e.pauseFor(e.ctx, kickPause) // many may have the same reason
 		case <-time.After(wait):
 		}
 	}

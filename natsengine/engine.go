@@ -87,7 +87,8 @@ func (e *Engine) run(task func()) {
 	}
 }
 
-// Close leaves the cluster: whom this node has presented is gone. It returns when all has ended that the engine had begun.
+// Close leaves the cluster: whom this node has presented is gone after Options.Linger, unless another node presents it meanwhile. It returns when all has
+// ended that the engine had begun.
 func (e *Engine) Close() {
 	e.presence.close()
 	e.tasks.Lock()
@@ -97,7 +98,7 @@ func (e *Engine) Close() {
 	e.hangUp()
 }
 
-// Node returns the name of this node.
+// Node returns the name of this node, with what tells this start of it from others.
 func (e *Engine) Node() string { return e.o.Node }
 
 // Ready returns nil if the engine is connected and has all it needs, otherwise what is missing.

@@ -145,7 +145,7 @@ func (e *Engine) seek(ctx context.Context, what reach) (uint64, error) {
 	for turn := 0; low.epoch == what.last.epoch && low.first+near < what.first && low.seq+1 < high; turn++ {
 		middle := low.seq + (high-low.seq)/2
 		if turn%2 == 0 && highOffset > low.first {
-			share := float64(what.first-low.first) / float64(highOffset-low.first)
+			share := float64(what.first-near/2-low.first) / float64(highOffset-low.first) // what.first is more than near behind low.first
 			middle = low.seq + uint64(share*float64(high-low.seq))
 		}
 		middle = min(max(middle, low.seq+1), high-1)

@@ -51,8 +51,8 @@ func (k *kind) config() jetstream.StreamConfig {
 	}
 }
 
-// setUp makes the stream what it is to be. Several nodes may do so at once: they want the same. again reports whether it is another
-// stream than at the call before.
+// setUp makes the stream what it is to be. Several nodes may do so at once: they want the same. Its settings are those of the node that has begun last,
+// so that nodes which do not want the same do not change them all the time. again reports whether it is another stream than at the call before.
 func (k *kind) setUp(ctx context.Context, js jetstream.JetStream) (again bool, err error) {
 	want := k.config()
 	stream, err := js.Stream(ctx, k.stream)
@@ -62,7 +62,7 @@ func (k *kind) setUp(ctx context.Context, js jetstream.JetStream) (again bool, e
 	if err != nil {
 		return false, fmt.Errorf("stream %s: %w", k.stream, err)
 	}
-	if !k.fits(stream.CachedInfo().Config) {
+	if k.created.IsZero() && !k.fits(stream.CachedInfo().Config) {
 		if stream, err = js.UpdateStream(ctx, want); err != nil {
 			return false, fmt.Errorf("stream %s has other settings, which cannot be changed: %w", k.stream, err)
 		}

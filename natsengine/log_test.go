@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -209,4 +210,38 @@ func TestNewEpochWhenAllIsForgotten(t *testing.T) {
 	if got := said(l.await(2)); !slices.Equal(got, []string{"a", "b"}) {
 		t.Fatalf("delivered: %q", got)
 	}
+}
+
+// TestWritersTakeTurns has one node publish as fast as it can: another is not kept from publishing.
+func TestWritersTakeTurns(t *testing.T) {
+	b := newBroker(t)
+	hot, cold := b.node(), b.node()
+	listen(t, hot, "r")
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if err := hot.Publish(context.Background(), "r", texts("x")); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	started := time.Now()
+	for range 100 { // once as one who does not listen otherwise, then as one who does
+		publish(t, cold, "r", "y")
+	}
+	listen(t, cold, "r")
+	for range 100 {
+		publish(t, cold, "r", "y")
+	}
+	took := time.Since(started)
+	stop()
+	wg.Wait()
+	if took > 10*time.Second {
+		t.Errorf("200 publishes took %v beside a node that publishes all the time", took)
+	}
+	t.Logf("200 publishes in %v: %d attempts, %d conflicts; the other stored %d", took, cold.Stats().Attempts, cold.Stats().Conflicts, hot.Stats().Stored)
 }

@@ -24,7 +24,8 @@ type Options struct {
 	// TLSCA, TLSCert and TLSKey are PEM files: whom to trust instead of the system's authorities, and the node's own certificate. "" is none.
 	TLSCA, TLSCert, TLSKey string
 
-	// Node is the name of this node, which no other node has: letters, digits, "-" and "_". "" is a random one.
+	// Node is the name of this node, which no other node has: letters, digits, "-" and "_". "" is a random one. Engine.Node adds something to it, so
+	// that a node that was started again is another one: what its former life has left behind is a dead node's.
 	Node string
 
 	// Prefix begins all subjects and, in capitals, the names of all streams: clusters with different ones share a NATS without noticing each
@@ -51,6 +52,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+const maxReplicas = 5
+
 // withDefaults returns o with everything filled in, or what makes no sense in it.
 func (o Options) withDefaults() (Options, error) {
 	if (o.URL == "") == (o.Server == nil) {
@@ -67,6 +70,13 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if !isName(o.Node) {
 		return o, fmt.Errorf("natsengine: node %q: use letters, digits, \"-\" and \"_\"", o.Node)
+	}
+	o.Node += "-" + randomName(6)
+	if o.Replicas < 0 || o.Replicas > maxReplicas {
+		return o, fmt.Errorf("natsengine: %d replicas: NATS keeps 1 to %d", o.Replicas, maxReplicas)
+	}
+	if o.Window < 0 || o.Lease < 0 || o.Linger < 0 || o.Timeout < 0 {
+		return o, fmt.Errorf("natsengine: a time is negative: window %v, lease %v, linger %v, timeout %v", o.Window, o.Lease, o.Linger, o.Timeout)
 	}
 	o.Replicas = max(o.Replicas, 1)
 	o.Window = orElse(o.Window, 5*time.Minute)

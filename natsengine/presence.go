@@ -58,7 +58,7 @@ type presence struct {
 	pulse     pulse
 	interrupt context.CancelFunc // ends the reading under way
 	trouble   error              // why the bucket is not being read; nil while it is
-	out       chan struct{}      // closed when a node that leaves has taken out its last member, or cannot any more; nil then
+	out       chan struct{}      // closed when a node that leaves has written everything, or cannot any more; nil then
 }
 
 func newPresence(cfg presenceConfig) *presence {
@@ -172,8 +172,8 @@ func (p *presence) outLocked() {
 	}
 }
 
-// close takes out the members of this node that no other node has taken over, and its lease. It does not take much longer than
-// the timeout of a write; what cannot be taken out within it is swept by the other nodes when the lease has run out.
+// close writes what is still to be written and gives back the lease, so that this node is dead to the others at once: its members linger there and can be
+// taken over. It does not take much longer than the timeout of a write; after that, the others wait for the lease to run out.
 func (p *presence) close() {
 	p.mu.Lock()
 	if p.closing {
@@ -195,7 +195,7 @@ func (p *presence) close() {
 		select {
 		case <-out:
 		case <-deadline.C:
-			p.cfg.logger.Warn("leaving the cluster took too long: the other nodes will take out what is left of this one", "node", p.cfg.node)
+			p.cfg.logger.Warn("leaving the cluster took too long: not all that this node had to say of its members has been written", "node", p.cfg.node)
 		}
 		deadline.Stop()
 	}

@@ -235,16 +235,18 @@ func TestPresenceClose(t *testing.T) {
 	b.says("ann@a=1", "kim@a=1")
 	b.put("kim", "2")
 	a.says("ann@a=1", "kim@b=2")
+	a.put("bob", "1")
+	a.gone("bob")
+	a.put("cid", "1")
 	a.close()
-	b.says("kim@b=2")
-	want := []string{leaseKey + b.self, memberKey + "kim"}
-	slices.Sort(want)
+	b.says("ann@a=1", "cid@a=1", "kim@b=2") // a's linger, and can be taken over
+	want := []string{leaseKey + b.self, memberKey + "ann", memberKey + "cid", memberKey + "kim"}
 	if got := keys(t, s); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
 		t.Errorf("the bucket has %v, not %v", got, want)
 	}
 	a.put("late", "1")
-	b.gone("kim")
-	b.says()
+	b.put("cid", "2")
+	b.says("ann@a=1", "cid@b=2", "kim@b=2")
 }
 
 func TestPresenceCloseWithoutAServer(t *testing.T) {

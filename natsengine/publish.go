@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roomcast/roomcast"
 )
 
@@ -19,7 +21,9 @@ const (
 // meanwhile goes with the next. It is guarded by room.mu.
 type writer struct {
 	queue   []item
-	running bool // a goroutine is storing
+	running bool   // a goroutine is storing
+	last    uint64 // sequence of what this node has stored last
+	asked   bool   // since then, another node has asked to be let
 }
 
 // item is an entry that waits.
@@ -215,6 +219,8 @@ type storing struct {
 var (
 	// errConflict: something else has been stored in the room since.
 	errConflict = errors.New("others publish to the room all the time")
+	errLate     = fmt.Errorf("%w", errConflict) // it is stored
+	errBusy     = fmt.Errorf("%w", errConflict) // it is being stored
 	// errUnknown: what became of an attempt cannot be found out any more.
 	errUnknown = errors.New("it is not known whether it has been stored")
 	// errRefused: NATS will not store it, and trying again would not help.
@@ -226,6 +232,8 @@ var (
 func (r *room) store(o *outgoing) (storing, error) {
 	ctx, cancel := context.WithDeadlineCause(r.e.ctx, o.until, errSilent)
 	defer cancel()
+	r.yield(ctx)
+	listening := false
 	var unsure *place // what the first attempt followed of which nothing is known
 	var cause error
 	for try := 0; ; try++ {
@@ -248,7 +256,7 @@ func (r *room) store(o *outgoing) (storing, error) {
 			}
 			unsure = nil
 		}
-		if o.count == 0 && h.seq != 0 {
+		if o.count == 0 && h.Epoch != "" {
 			return storing{h.Position, h, false}, nil
 		}
 		s, sent, err := r.attempt(ctx, o, h)
@@ -260,16 +268,73 @@ func (r *room) store(o *outgoing) (storing, error) {
 		if sent && unsure == nil {
 			unsure = &h
 		}
+		if !listening && errors.Is(err, errConflict) {
+			listening = true
+			defer r.listen()()
+		}
 	}
 }
 
-// retry waits a little before the next attempt. A conflict is nobody's fault: it is only worth a pause if it happens over and over.
+// retry waits a little before the next attempt. If another node's came before, that is until its batch is known.
 func (r *room) retry(ctx context.Context, try int, cause error) bool {
-	if errors.Is(cause, errConflict) {
-		r.e.stats.conflicts.Add(1)
-		return r.e.pauseFor(ctx, time.Millisecond<<min(try, 5))
+	if !errors.Is(cause, errConflict) {
+		return r.e.pause(ctx, try)
 	}
-	return r.e.pause(ctx, try)
+	r.e.stats.conflicts.Add(1)
+	r.ask()
+	r.mu.Lock()
+	if r.known || try == 1 && errors.Is(cause, errLate) {
+		r.mu.Unlock()
+		return true // it is known, or can be read
+	}
+	r.mu.Unlock()
+	return r.await(ctx, time.Millisecond<<min(try+1, 6))
+}
+
+// await waits until something is stored in the room, but not for long. It reports whether to go on.
+func (r *room) await(ctx context.Context, long time.Duration) bool {
+	r.mu.Lock()
+	if r.moved == nil {
+		r.moved = make(chan struct{})
+	}
+	moved := r.moved
+	r.mu.Unlock()
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-moved:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// A node that has just stored something is the first to know what its next batch has to follow, so that two nodes would not be equal: the one that
+// is nearer to NATS, or has more to say, would keep the other from storing anything. So who comes too late asks, and who has stored
+// last lets another go first then.
+const yieldAtMost = 10 * time.Millisecond
+
+func (r *room) ask() {
+	// It is no harm if it is lost.
+	_ = r.e.nc.PublishMsg(&nats.Msg{Subject: r.notice, Data: []byte{request}})
+}
+
+func (r *room) asked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.writer.asked = true
+}
+
+// yield lets another node store something, if this one has been the last and was asked.
+func (r *room) yield(ctx context.Context) {
+	r.mu.Lock()
+	asked := r.writer.asked && r.head.seq == r.writer.last
+	r.writer.asked = false
+	r.mu.Unlock()
+	if asked {
+		r.await(ctx, yieldAtMost)
+	}
 }
 
 // find looks for a batch among what follows a place in the log. If it is not there, it never will be.

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/roomcast/roomcast"
 )
 
@@ -22,7 +20,6 @@ type subscription struct {
 // between two of them it reads.
 type reader struct {
 	room   *room
-	sub    *nats.Subscription
 	ctx    context.Context // ends with the reader
 	cancel context.CancelFunc
 
@@ -63,8 +60,7 @@ const maxEarly = 64
 // newReader listens to the room from now on. The caller holds r.mu.
 func newReader(r *room) (*reader, error) {
 	rd := &reader{room: r, opened: make(chan struct{})}
-	var err error
-	if rd.sub, err = r.e.in.listen(r.e.nc, r.notice, r); err != nil {
+	if err := r.listenLocked(); err != nil {
 		return nil, err
 	}
 	rd.ctx, rd.cancel = context.WithCancel(r.e.ctx)
@@ -81,7 +77,7 @@ func (rd *reader) removeLocked(s *subscription) {
 
 func (rd *reader) closeLocked() {
 	rd.cancel()
-	rd.room.e.in.unlisten(rd.room.notice, rd.sub)
+	rd.room.unlistenLocked()
 	rd.early, rd.awaited = nil, nil
 }
 
@@ -114,10 +110,15 @@ func (rd *reader) findTail(ctx context.Context) (place, error) {
 	r := rd.room
 	for try := 0; ; try++ {
 		b, err := r.e.last(ctx, r.kind, r.name)
-		if err == nil && b != nil {
+		if err == nil && b != nil && b.bad == nil {
 			return b.head(), nil
 		}
 		if err == nil {
+			r.mu.Lock()
+			if r.known = false; b != nil {
+				r.noteLocked(b.head())
+			}
+			r.mu.Unlock()
 			var h place
 			if h, err = r.begin(ctx); err == nil {
 				return h, nil
@@ -199,6 +200,9 @@ func (rd *reader) drain() {
 }
 
 func (rd *reader) deliver(d delivery) {
+	if d.batch.bad != nil {
+		rd.room.e.malformed(rd.room.name, d.batch.bad)
+	}
 	if d.batch.count == 0 {
 		return
 	}

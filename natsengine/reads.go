@@ -61,31 +61,46 @@ func (e *Engine) last(ctx context.Context, k *kind, room string) (*batch, error)
 	return e.newest(ctx, k, getRequest{Last: logSubject(k.prefix, k.Name, room)})
 }
 
-// following returns batches of a room from a sequence on, n at most and oldest first, and none only if there is none. The server may be behind.
+// following returns batches of a room from a sequence on, n at most and oldest first: not always all there are, and none only if there is none.
 func (e *Engine) following(ctx context.Context, k *kind, room string, seq uint64, n int) ([]*batch, error) {
+	req := getRequest{Next: logSubject(k.prefix, k.Name, room), Seq: max(seq, 1)}
+	found, err := e.several(ctx, k, req, n)
+	if len(found) > 0 || err != nil || k.replicas == 1 {
+		return found, err
+	}
+	// A server with a copy may be behind, and is asked again and again if it is the nearest: its leader knows.
+	b, err := e.newest(ctx, k, req)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	return []*batch{b}, nil
+}
+
+// several is following as a server with a copy sees it.
+func (e *Engine) several(ctx context.Context, k *kind, req getRequest, n int) (found []*batch, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readAttempt, errSilent)
 	defer cancel()
-	req := getRequest{Next: logSubject(k.prefix, k.Name, room), Seq: max(seq, 1)}
 	if n == 1 { // spares the server to count the others
 		answer, _, err := e.calls.one(ctx, k.direct(req))
 		if err != nil {
 			return nil, err
 		}
-		b, err := stored(answer)
-		if err != nil || b == nil {
-			return nil, err
-		}
-		return []*batch{b}, nil
+		return appendStored(nil, answer)
 	}
-	var found []*batch
 	req.Batch, req.MaxBytes = n, fetchBytes
-	_, err := e.calls.many(ctx, k.direct(req), n+1, inTurn(func(m *nats.Msg) error {
-		b, err := stored(m)
-		if err == nil && b != nil {
-			found = append(found, b)
-		}
+	_, err = e.calls.many(ctx, k.direct(req), n+1, inTurn(func(m *nats.Msg) (err error) {
+		found, err = appendStored(found, m)
 		return err
 	}))
+	return found, err
+}
+
+// appendStored appends the batch in a message, if there is one.
+func appendStored(found []*batch, m *nats.Msg) ([]*batch, error) {
+	b, err := stored(m)
+	if err == nil && b != nil {
+		found = append(found, b)
+	}
 	return found, err
 }
 
@@ -146,11 +161,7 @@ func stored(m *nats.Msg) (*batch, error) {
 	default:
 		return nil, fmt.Errorf("NATS refuses a read: %s %s", status, m.Header.Get("Description"))
 	}
-	b, err := decodeBatch(m.Data, sequence(m))
-	if err != nil {
-		return nil, fmt.Errorf("message %d of stream %s: %w", sequence(m), m.Header.Get("Nats-Stream"), err)
-	}
-	return b, nil
+	return decodeBatch(m.Data, sequence(m)), nil
 }
 
 func sequence(m *nats.Msg) uint64 {
@@ -189,5 +200,5 @@ func storedJSON(data []byte) (*batch, error) {
 	case answer.Error != nil:
 		return nil, answer.Error
 	}
-	return decodeBatch(answer.Message.Data, answer.Message.Seq)
+	return decodeBatch(answer.Message.Data, answer.Message.Seq), nil
 }

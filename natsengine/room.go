@@ -19,10 +19,13 @@ type room struct {
 	notice  string // where what has been stored in it is repeated
 
 	mu     sync.Mutex
-	head   place   // the newest batch that is known to be stored
-	known  bool    // head has been read; it may be old all the same
-	reader *reader // nil while nobody here is subscribed
+	head   place         // the newest batch that is known to be stored
+	known  bool          // head has been read; it may be old all the same
+	moved  chan struct{} // closed when head changes; nil if nobody waits for it
+	reader *reader       // nil while nobody here is subscribed
 	writer writer
+	sub    *nats.Subscription // to notice; nil while nobody needs it
+	ears   int                // who do
 	used   time.Time
 }
 
@@ -32,6 +35,10 @@ func newRoom(e *Engine, k *kind, name string) *room {
 
 // receive is what has been stored, by whatever node: see inbox.dispatch.
 func (r *room) receive(m *nats.Msg) {
+	if len(m.Data) == 1 && m.Data[0] == request {
+		r.asked()
+		return
+	}
 	b, err := stored(m)
 	if err != nil {
 		r.e.malformed(r.name, err)
@@ -51,6 +58,9 @@ func (r *room) touch() {
 // accept takes a batch that has been stored, from wherever it is known, in any order and as often as it comes.
 func (r *room) accept(b *batch) {
 	r.mu.Lock()
+	if b.seq > r.head.seq && b.seq != r.writer.last {
+		r.writer.asked = false // another node has been let
+	}
 	r.noteLocked(b.head())
 	rd := r.reader
 	drain := rd != nil && rd.acceptLocked(b)
@@ -64,6 +74,42 @@ func (r *room) accept(b *batch) {
 func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
 		r.head, r.known = h, true
+		if r.moved != nil {
+			close(r.moved)
+			r.moved = nil
+		}
+	}
+}
+
+// listenLocked has the room told what is stored in it, until there is an unlistenLocked for every call of it.
+func (r *room) listenLocked() (err error) {
+	if r.ears == 0 {
+		if r.sub, err = r.e.in.listen(r.e.nc, r.notice, r); err != nil {
+			return err
+		}
+	}
+	r.ears++
+	return nil
+}
+
+// listen is listenLocked for a while, as well as can be: what is not heard can be read.
+func (r *room) listen() (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listenLocked() != nil {
+		return func() {}
+	}
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.unlistenLocked()
+	}
+}
+
+func (r *room) unlistenLocked() {
+	if r.ears--; r.ears == 0 {
+		r.e.in.unlisten(r.notice, r.sub)
+		r.sub = nil
 	}
 }
 
@@ -80,7 +126,7 @@ func (r *room) forget(h place) {
 func (r *room) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.head, r.known = place{}, false
+	r.head, r.known, r.writer.last = place{}, false, 0
 	if r.reader != nil {
 		r.reader.tail.seq, r.reader.delivered, r.reader.through, r.reader.wanted = 0, 0, 0, 0
 		r.reader.early = nil

@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,9 @@ import (
 
 // startTimeout is how long a server may take to accept connections once its data are read.
 const startTimeout = 10 * time.Second
+
+// serverPayload is the largest message: with room for one of 16 MiB, the largest that a Roomcast server takes unless told otherwise.
+const serverPayload = 17 << 20
 
 // ServerOptions is how a NATS server in this process runs.
 type ServerOptions struct {
@@ -51,6 +55,8 @@ type ServerOptions struct {
 type Server struct {
 	nats *server.Server
 	lock *os.File // of Dir
+	open bool     // clients of other processes may connect
+	key  string   // what clients have to say if they may not
 }
 
 // RunServer starts a server and returns when it accepts connections.
@@ -63,7 +69,7 @@ func RunServer(o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{lock: lock}
+	s := &Server{lock: lock, open: o.Listen != "", key: opts.Authorization}
 	log := &serverLog{logger: o.Logger}
 	if s.nats, err = server.NewServer(opts); err != nil {
 		lock.Close()
@@ -92,14 +98,19 @@ func (s *Server) Close() {
 // ClientURL is the address for NATS clients of other processes, "" if there is none.
 func (s *Server) ClientURL() string {
 	addr, ok := s.nats.Addr().(*net.TCPAddr)
-	if !ok {
+	if !ok || !s.open {
 		return ""
 	}
 	return "nats://" + addr.String()
 }
 
 // inProcess makes a client connect to it without a port.
-func (s *Server) inProcess() nats.Option { return nats.InProcessServer(s.nats) }
+func (s *Server) inProcess() nats.Option {
+	return func(o *nats.Options) error {
+		o.Token = s.key
+		return nats.InProcessServer(s.nats)(o)
+	}
+}
 
 // check translates what makes sense.
 func (o ServerOptions) check() (*server.Options, error) {
@@ -114,7 +125,7 @@ func (o ServerOptions) check() (*server.Options, error) {
 	}
 	opts := &server.Options{
 		ServerName: o.Name, NoSigs: true, NoLog: true, DontListen: o.Listen == "",
-		JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: o.MaxStore, DisableJetStreamBanner: true,
+		MaxPayload: serverPayload, JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: o.MaxStore, DisableJetStreamBanner: true,
 	}
 	var err error
 	if o.Listen != "" {
@@ -141,6 +152,9 @@ func (o ServerOptions) checkCluster(opts *server.Options) error {
 		return errors.New("natsengine: ServerOptions.Peers without Name: a server of a cluster needs a name of its own that stays the same")
 	}
 	var err error
+	if o.Listen == "" { // nats-server makes no routes before it listens for clients: it does so for nobody
+		opts.DontListen, opts.Host, opts.Port, opts.Authorization = false, "127.0.0.1", server.RANDOM_PORT, rand.Text()
+	}
 	opts.Cluster.Name = o.ClusterName
 	if o.ClusterName == "" {
 		opts.Cluster.Name = "roomcast"

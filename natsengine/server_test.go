@@ -2,12 +2,15 @@ package natsengine
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 )
 
 func TestRunServerKeepsItsData(t *testing.T) {
@@ -115,5 +118,20 @@ func TestSecretIsShared(t *testing.T) {
 	other, err := secret(t.Context(), js, "other", 1)
 	if err != nil || bytes.Equal(first, other) {
 		t.Errorf("another prefix has the same secret (%v)", err)
+	}
+}
+
+// Servers that no other process may be a client of make a cluster all the same, and keep such clients out.
+func TestClusterWithoutListen(t *testing.T) {
+	c := runClusterOf(t, 3, func() string { return "" })
+	for _, s := range c.servers {
+		if s.ClientURL() != "" {
+			t.Errorf("its URL is %q", s.ClientURL())
+		}
+		nc, err := nats.Connect("nats://" + s.nats.Addr().String())
+		if !errors.Is(err, nats.ErrAuthorization) {
+			t.Errorf("a client of another process: %v, want ErrAuthorization", err)
+		}
+		nc.Close()
 	}
 }

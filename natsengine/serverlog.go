@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -19,8 +20,12 @@ type serverLog struct {
 // Noticef is for what the server notices, which is mostly its own starting, at length.
 func (l *serverLog) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) }
 
-// Warnf is for warnings.
-func (l *serverLog) Warnf(format string, v ...any) { l.log(slog.LevelWarn, format, v) }
+// Warnf is for warnings. That messages may be large is not one: serverPayload is so on purpose.
+func (l *serverLog) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, "Maximum payloads over") {
+		l.log(slog.LevelWarn, format, v)
+	}
+}
 
 // Errorf is for errors.
 func (l *serverLog) Errorf(format string, v ...any) { l.log(slog.LevelError, format, v) }

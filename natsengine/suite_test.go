@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/roomcasttest"
@@ -14,7 +15,7 @@ import (
 // suiteNodes are n nodes made for the suite.
 func suiteNodes(t *testing.T, n int, o Options) []roomcast.Engine {
 	t.Helper()
-	o.History, o.Logger = roomcasttest.SuiteRetention(), testLogger(t)
+	o.History, o.Logger, o.Linger = roomcasttest.SuiteRetention(), testLogger(t), 100*time.Millisecond
 	var nodes []roomcast.Engine
 	for range n {
 		e, err := New(o)

@@ -353,17 +353,18 @@ func (t *table) visible(rec *record) *roomcast.Member {
 	return &roomcast.Member{ID: rec.id, Node: rec.node, Info: rec.info}
 }
 
-// leave wants everything of this node taken out.
+// leave leaves sweeping to others. What this node presents stays in the bucket: once its lease is given back it is a dead node's, to be taken over or gone.
 func (t *table) leave() {
 	for _, rec := range t.records {
-		if c := rec.claim; c != nil && !c.gone {
-			t.present(roomcast.Member{ID: rec.id, Gone: true})
-		} else if c != nil && rec.stored && rec.owner != t.self { // sweeping is left to others
+		if c := rec.claim; c != nil && c.gone && rec.stored && rec.owner != t.self {
 			t.setClaim(rec, nil)
 			t.refresh(rec)
 		}
 	}
 }
+
+// pending reports whether something is still to be written.
+func (t *table) pending() bool { return len(t.queue)+len(t.later) > 0 }
 
 // told is everybody the audience knows.
 func (t *table) told() []roomcast.Member {

@@ -53,7 +53,7 @@ func (p *presence) writeLocked() {
 		p.writers++
 		p.tasks.Go(p.write)
 	}
-	if p.closing && p.table.claims == 0 {
+	if p.closing && p.writers == 0 && !p.table.pending() {
 		p.outLocked()
 	}
 }

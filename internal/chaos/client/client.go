@@ -251,8 +251,8 @@ func (c *Client) dial(url string) (*line, error) {
 		if err != nil {
 			return nil, err
 		}
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetReadBuffer(16 << 10) // so that a server soon notices that a client is slow; a larger one is no fault
+		if tcp, ok := conn.(*net.TCPConn); ok && c.Slow {
+			_ = tcp.SetReadBuffer(16 << 10) // a larger one is no fault
 		}
 		l.wire = &wire{Conn: conn, gone: make(chan struct{})}
 		return l.wire, nil

@@ -29,6 +29,7 @@ func (c *Client) serve(url string) error {
 	go func() { defer close(watched); l.watch() }()
 	defer func() {
 		cancel()
+		l.wire.lose(false)
 		_ = l.ws.CloseNow() // it may be closed already
 		<-watched
 		c.end(l)
@@ -91,6 +92,9 @@ func (c *Client) end(l *line) {
 
 // closed looks at why a connection has ended; some reasons no server has in these runs.
 func (c *Client) closed(err error) error {
+	c.mu.Lock()
+	c.noteLocked("connection %d reads no more: %v", c.conns, err)
+	c.mu.Unlock()
 	switch code := websocket.CloseStatus(err); code {
 	case -1, websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusTryAgainLater:
 	default:
