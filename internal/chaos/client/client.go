@@ -30,6 +30,7 @@ type Options struct {
 	Name  string
 	URLs  []string                    // of the nodes, http://…/ws
 	Rooms []string                    // that it wants to be in
+	Slow  bool                        // it has little room for what it has not read: the server soon notices when it stalls
 	Watch bool                        // it wants notices of presence
 	From  map[string]history.Position // from where it wants rooms; otherwise from now on
 	Seed  uint64
