@@ -65,8 +65,8 @@ fuzz: need-go ## a short run of every fuzz function; FUZZTIME=10000x each
 	done
 
 .PHONY: chaos
-chaos: need-go ## the fault suite, ten minutes at most; CHAOS_TIME=5m of faults, CHAOS_SEED=N repeats a plan, CHAOS_LOGS=DIR keeps the logs
-	@CHAOS_TIME=$${CHAOS_TIME:-5m} $(GO) test -count=1 -timeout 10m -v ./internal/chaos
+chaos: need-go ## the fault suite, ten minutes at most; CHAOS_TIME=4m of faults, CHAOS_SEED=N repeats a plan, CHAOS_LOGS=DIR keeps the logs
+	@CHAOS_TIME=$${CHAOS_TIME:-4m} $(GO) test -count=1 -timeout 10m -v ./internal/chaos
 
 .PHONY: fmt fmt-check
 fmt: need-go ## format the Go code

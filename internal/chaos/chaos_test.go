@@ -16,9 +16,11 @@ import (
 	"github.com/roomcast/roomcast/internal/chaos/history"
 )
 
+const shortTime = 12 * time.Second // of the faults that telling plans
+
 // TestChaos is the run that the package documentation describes.
 func TestChaos(t *testing.T) {
-	form := formOf(t, 12*time.Second)
+	form := formOf(t, shortTime)
 	form.begin(t)
 	faults := telling(form.seed)
 	if form.long {

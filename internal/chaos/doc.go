@@ -23,7 +23,7 @@
 //
 // `go test ./internal/chaos` is the short form, `make chaos` the long one, of less than ten minutes.
 //
-//	CHAOS_TIME=8m    how long there are faults; it makes the long form of all tests
+//	CHAOS_TIME=4m    how long there are faults; it makes the long form of all tests
 //	CHAOS_SEED=17    the seed of the plan; what the processes make of it is not repeated, only what is done to them
 //	CHAOS_LOGS=dir   where the logs of all processes stay
 //	CHAOS_RACE=1     server nodes with the race detector

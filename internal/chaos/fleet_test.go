@@ -219,7 +219,7 @@ func (f *fleet) man(form form) {
 		}
 	}
 	for i := range 3 { // slow ones
-		c := f.add(client.Options{Name: fmt.Sprint("slow", i), Rooms: [][]string{{slowRoom, mainRoom}, {shutRoom, mainRoom}, {slowRoom, shutRoom}}[i]})
+		c := f.add(client.Options{Name: fmt.Sprint("slow", i), Rooms: [][]string{{slowRoom, mainRoom}, {shutRoom, mainRoom}, {slowRoom, shutRoom}}[i], Slow: true})
 		f.troubles(c, 20+i, 5*time.Second, func(random *rand.Rand) {
 			c.Stall(2*time.Second + time.Duration(random.Int64N(int64(3*time.Second))))
 		})

@@ -30,6 +30,7 @@ type Options struct {
 	Name  string
 	URLs  []string                    // of the nodes, http://…/ws
 	Rooms []string                    // that it wants to be in
+	Slow  bool                        // it has little room for what it has not read: the server soon notices when it stalls
 	Watch bool                        // it wants notices of presence
 	From  map[string]history.Position // from where it wants rooms; otherwise from now on
 	Seed  uint64
@@ -251,8 +252,8 @@ func (c *Client) dial(url string) (*line, error) {
 		if err != nil {
 			return nil, err
 		}
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetReadBuffer(16 << 10) // so that a server soon notices that a client is slow; a larger one is no fault
+		if tcp, ok := conn.(*net.TCPConn); ok && c.Slow {
+			_ = tcp.SetReadBuffer(16 << 10) // a larger one is no fault
 		}
 		l.wire = &wire{Conn: conn, gone: make(chan struct{})}
 		return l.wire, nil

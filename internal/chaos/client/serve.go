@@ -29,6 +29,7 @@ func (c *Client) serve(url string) error {
 	go func() { defer close(watched); l.watch() }()
 	defer func() {
 		cancel()
+		l.wire.lose(false)
 		_ = l.ws.CloseNow() // it may be closed already
 		<-watched
 		c.end(l)
@@ -91,6 +92,9 @@ func (c *Client) end(l *line) {
 
 // closed looks at why a connection has ended; some reasons no server has in these runs.
 func (c *Client) closed(err error) error {
+	c.mu.Lock()
+	c.noteLocked("connection %d reads no more: %v", c.conns, err)
+	c.mu.Unlock()
 	switch code := websocket.CloseStatus(err); code {
 	case -1, websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusTryAgainLater:
 	default:
@@ -128,7 +132,7 @@ func (c *Client) greeted(l *line, f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noteLocked("hello on connection %d, its own session is %q, to be resumed: %q", c.conns, f.Session, c.session)
-	if f.Resume == "" {
+	if f.Resume == "" && c.token == "" { // a server that has just begun need not know the key of tokens; those that clients come to first say that they are ready
 		c.complainLocked(history.RuleUnexpected, "", "hello has no token to resume with")
 	}
 	if c.token == "" {

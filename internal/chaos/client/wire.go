@@ -66,20 +66,28 @@ func (w *wire) reset() {
 }
 
 func (w *wire) Read(b []byte) (int, error) {
-	if wait := time.Until(w.stalled()); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-w.gone:
-		}
-	}
+	w.wait()
 	n, err := w.Conn.Read(b)
+	w.wait() // what came after the stall began is not seen before it is over
 	select {
 	case <-w.gone:
 		return 0, errNetwork
 	default:
 		return n, err
+	}
+}
+
+// wait returns when the client reads.
+func (w *wire) wait() {
+	d := time.Until(w.stalled())
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.gone:
 	}
 }
 
