@@ -148,24 +148,31 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 }
 
 // claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
-func (r *roster) claim(c *client, id, connection string) (s *session, rooms map[string]grip, before *client, found bool) {
+func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, before *client, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := c.self.Load()
-	if s, found = r.sessions[id]; s == fresh {
+	if s, found = r.sessions[t.id]; s == fresh {
 		return s, nil, nil, false
 	}
 	r.dropLocked(fresh)
 	fresh.client = nil
 	if !found {
-		s = &session{id: id, connection: connection, user: c.user}
+		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
 	}
 	s.stopLocked()
 	before = s.client
-	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, s.turn+1
+	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, max(s.turn, t.turn)+1
 	c.self.Store(s)
 	return s, maps.Clone(s.rooms), before, found
+}
+
+// turn is session.turn.
+func (r *roster) turn(s *session) uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return s.turn
 }
 
 // end stops all timers.

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +15,15 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// A resume token says which session its bearer has, and that a server of this cluster has said so: session.connection.signature. Whose it
-// is, is signed too. It is good for ever, as the name of one's own; what it opens is over soon after the connection.
+// A resume token says which session its bearer has, and that a server of this cluster has said so: session.connection.turn.signature. Whose it
+// is, is signed too. It is good for ever, as the name of one's own; what it opens is over soon after the connection. The turn is there for
+// a node that has not heard of the session lately: the client that was given the latest token is the one that has it.
+
+// ticket is what a resume token says.
+type ticket struct {
+	id, connection string // of the session
+	turn           uint64 // session.turn when it was given
+}
 
 // tokenOf returns the resume token of a session, "" if there can be none.
 func (h *Hub) tokenOf(s *session) string {
@@ -23,23 +31,29 @@ func (h *Hub) tokenOf(s *session) string {
 	if h.config.SessionTTL == 0 || key == nil {
 		return ""
 	}
-	return s.id + "." + s.connection + "." + sign(*key, s.id, s.connection, s.user)
+	t := ticket{s.id, s.connection, h.roster.turn(s)}
+	return t.String() + "." + t.sign(*key, s.user)
 }
 
 // genuine returns what a resume token says; ok is false if none of us has given it to the user.
-func (h *Hub) genuine(token, user string) (id, connection string, ok bool) {
+func (h *Hub) genuine(token, user string) (t ticket, ok bool) {
 	parts := strings.Split(token, ".")
 	key := h.key.Load()
-	if len(parts) != 3 || key == nil {
-		return "", "", false
+	if len(parts) != 4 || key == nil {
+		return ticket{}, false
 	}
-	want := sign(*key, parts[0], parts[1], user)
-	return parts[0], parts[1], subtle.ConstantTimeCompare([]byte(parts[2]), []byte(want)) == 1
+	turn, err := strconv.ParseUint(parts[2], 36, 64)
+	t = ticket{parts[0], parts[1], turn}
+	return t, err == nil && subtle.ConstantTimeCompare([]byte(parts[3]), []byte(t.sign(*key, user))) == 1
 }
 
-func sign(key []byte, id, connection, user string) string {
+func (t ticket) String() string {
+	return t.id + "." + t.connection + "." + strconv.FormatUint(t.turn, 36)
+}
+
+func (t ticket) sign(key []byte, user string) string {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "\x00" + connection + "\x00" + user)) // it never returns an error
+	mac.Write([]byte(t.String() + "\x00" + user)) // it never returns an error
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
@@ -91,7 +105,7 @@ func (h *Hub) announce(s *session) {
 
 // resume makes the client go on with a session that it had on another connection: it is in its rooms again, and gets what it has missed there.
 func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
-	id, connection, ok := c.hub.genuine(r.Resume, c.user)
+	t, ok := c.hub.genuine(r.Resume, c.user)
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
 	}
@@ -102,7 +116,7 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
 	h.telling.Lock()
-	s, rooms, before, found := h.roster.claim(c, id, connection)
+	s, rooms, before, found := h.roster.claim(c, t)
 	if h.roster.node != "" && s != fresh {
 		h.config.Engine.Present(roomcast.Member{ID: fresh.id, Gone: true})
 	}

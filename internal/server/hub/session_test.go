@@ -72,10 +72,17 @@ func (r *returner) back(w *world, rooms string) *returner {
 	return again
 }
 
-// resumed holds that the resume is answered, with its session again or not.
+// resumed holds that the resume is answered, with its session again or not, and takes the next resume token.
 func (r *returner) resumed(want bool) {
 	r.t.Helper()
-	r.hears(fmt.Sprintf(`{"type":"resumed","id":"back","resumed":%v,"session":%q,"connection":"<me>","resume":%q}`, want, strings.Split(r.resume, ".")[0], r.resume))
+	text := r.Receive().String()
+	session, _, _ := strings.Cut(r.resume, ".")
+	var answer struct{ Resume string }
+	_ = json.Unmarshal([]byte(text), &answer)
+	if text != fmt.Sprintf(`{"type":"resumed","id":"back","resumed":%v,"session":%q,"connection":%q,"resume":%q}`, want, session, r.id, answer.Resume) || answer.Resume == r.resume {
+		r.t.Fatalf("heard %s, want resumed %v of session %s with another token", text, want, session)
+	}
+	r.resume = answer.Resume
 }
 
 // joins joins a room that keeps a history, and returns its epoch and where it is.
@@ -196,6 +203,34 @@ func TestSuperseded(t *testing.T) {
 	})
 }
 
+// Who comes back to a node that has not heard of the session, since it has just begun or was cut off, has it all the same: the latest token counts, and not
+// which node knows more.
+func TestResumeAtNodeThatKnowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		session := strings.Split(me.resume, ".")[0]
+		for range 3 {
+			again := me.back(all[0], "")
+			again.resumed(true)
+			me = again
+		}
+		synctest.Wait()
+		all[1].hub.roster.apply(roomcast.Member{ID: session, Node: all[0].hub.roster.node, Gone: true})
+		last := me.back(all[1], "")
+		last.resumed(false)
+		synctest.Wait()
+		me.ends(int(protocol.CloseSuperseded), "goes on in another connection")
+		last.say(`{"type":"ping"}`)
+		last.hears(`{"type":"pong"}`)
+		for _, w := range all {
+			if found := w.hub.roster.find(Target{Session: session}); len(found) != 1 || found[0].node != all[1].hub.roster.node {
+				t.Errorf("the session is not known to be where its client is: %v", found)
+			}
+		}
+	})
+}
+
 // A resume token opens nothing to who is not meant.
 func TestResumeRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -207,7 +242,7 @@ func TestResumeRefused(t *testing.T) {
 			return r
 		}
 		ann, bob := hello("ann"), hello("bob")
-		for _, token := range []string{ann.resume, ann.resume + "x", "a.b", strings.Repeat("x", 5000), "..", ann.resume[:10] + "x" + ann.resume[11:]} {
+		for _, token := range []string{ann.resume, ann.resume + "x", "a.b", strings.Repeat("x", 5000), "...", ann.resume[:10] + "x" + ann.resume[11:]} {
 			bob.say(`{"type":"resume","id":1,"resume":%q}`, token)
 			bob.hearsError("1", "forbidden", "another user")
 		}
@@ -273,7 +308,7 @@ func TestNoSessionKey(t *testing.T) {
 		if hello := p.Receive().String(); strings.Contains(hello, "resume") || strings.Contains(hello, "session_ttl_ms") {
 			t.Errorf("heard %s, want no resume token", hello)
 		}
-		p.say(`{"type":"resume","id":1,"resume":"a.b.c"}`)
+		p.say(`{"type":"resume","id":1,"resume":"a.b.0.c"}`)
 		p.hearsError("1", "forbidden", "")
 	})
 }
