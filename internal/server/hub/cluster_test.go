@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/protocol"
+	"github.com/roomcast/roomcast/memengine"
 )
 
 // data is a payload in JSON.
@@ -206,6 +208,44 @@ func TestPositions(t *testing.T) {
 			}
 			late.say(`{"type":"leave","id":2,"room":"log"}`)
 			late.hears(`{"type":"ack","id":2}`)
+		}
+	})
+}
+
+// crowded is an engine in which others publish between any two entries, as they may.
+type crowded struct{ roomcast.Engine }
+
+func (e crowded) Publish(ctx context.Context, room string, entries []roomcast.Entry) error {
+	for i := range entries {
+		if err := e.Engine.Publish(ctx, room, entries[i:i+1]); err != nil {
+			return err
+		}
+		if err := e.Engine.Publish(ctx, room, []roomcast.Entry{{Message: roomcast.Text(`"data":0}`)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What a client sends at once is published at once, and each message is acked with the place that it has, whatever stands between them.
+func TestPositionsOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := memengine.New(logs)
+		t.Cleanup(engine.Close)
+		w := start(t, false, func(c *Config) { c.Engine = crowded{engine} })
+		p := w.dial(nil)
+		p.greeted()
+		at := p.joins("log")
+		var frames []roomcast.Message
+		for i := range 3 {
+			frames = append(frames, roomcast.Text(fmt.Sprintf(`{"type":"send","id":%d,"room":"log","echo":false,"data":1}`, i)))
+		}
+		w.hub.messages(w.hub.roster.find(Target{Connection: p.id})[0].client.conn, frames)
+		for range frames {
+			p.Receive() // of the others
+		}
+		for i := range frames {
+			p.hears(fmt.Sprintf(`{"type":"ack","id":%d,"epoch":%q,"offset":%d}`, i, at.Epoch, 1+2*i))
 		}
 	})
 }
