@@ -129,15 +129,26 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	for _, p := range r.Positions {
 		positions[p.Room] = roomcast.Position(p.Position)
 	}
+	until := time.Now().Add(resumeTimeout)
 	for room, g := range rooms {
 		since, listed := positions[room]
-		if err := c.restore(room, g, since, listed); err != nil {
+		if !time.Now().Before(until) {
+			since = roomcast.Position{}
+		}
+		switch err := c.restore(room, g, since, listed); {
+		case errors.Is(err, roomcast.ErrClosed):
+			return nil, nil // it may come back to all of them
+		case err != nil:
 			h.roster.exit(c, room)
 		}
 	}
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }
+
+// resumeTimeout is how long it is tried to get what a client has missed in all its rooms. Each may take some time, if the client says to
+// have more of it than there is, or the engine is slow.
+const resumeTimeout = 10 * time.Second
 
 var errForbidden = errors.New("hub: the token does not allow it")
 

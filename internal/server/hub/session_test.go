@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -227,6 +228,67 @@ func TestResumeAtNodeThatKnowsNothing(t *testing.T) {
 			if found := w.hub.roster.find(Target{Session: session}); len(found) != 1 || found[0].node != all[1].hub.roster.node {
 				t.Errorf("the session is not known to be where its client is: %v", found)
 			}
+		}
+	})
+}
+
+// slow is an engine whose rooms are subscribed to when the test says so.
+type slow struct {
+	roomcast.Engine
+	turns chan struct{}
+}
+
+func (e slow) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
+	<-e.turns
+	return e.Engine.Subscribe(ctx, room, deliver)
+}
+
+// Who is cut off again while it comes back has lost nothing.
+func TestResumeCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		engine.turns <- struct{}{}
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		again := me.back(w, "")
+		synctest.Wait()
+		again.Drop()
+		synctest.Wait()
+		engine.turns <- struct{}{}
+		synctest.Wait()
+		engine.turns <- struct{}{}
+		last := me.back(w, "")
+		last.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		last.resumed(true)
+	})
+}
+
+// However many rooms a client says to have seen more of than there is, it is not waited for long, and nobody else waits for it.
+func TestResumeInvented(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := worlds(t, 1, false)[0]
+		me := w.arrive()
+		var positions []string
+		for i := range 10 {
+			room := fmt.Sprintf("log/%d", i)
+			positions = append(positions, fmt.Sprintf(`{"room":%q,"epoch":%q,"offset":9007199254740991}`, room, me.joins(room).Epoch))
+		}
+		me.Drop()
+		synctest.Wait()
+		began := time.Now()
+		again := me.back(w, strings.Join(positions, ","))
+		for range positions {
+			if text := again.Receive().String(); !strings.Contains(text, `"recovered":false`) {
+				t.Errorf("heard %s, want joined that is not recovered", text)
+			}
+		}
+		again.resumed(true)
+		if took := time.Since(began); took > 2*resumeTimeout {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
