@@ -123,6 +123,12 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), all[1].hub.roster.node) {
 			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, all[1].hub.roster.node)
 		}
+		here := all[0].user("ann", nil)
+		receipt, found, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("2")})
+		if receipt.Delivered != 1 || !found || err != nil {
+			t.Errorf("PublishTo = %+v, %v, %v with somebody who is there", receipt, found, err)
+		}
+		here.hears(`{"type":"direct","data":2}`)
 	})
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -132,6 +133,9 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 	s := c.self.Load()
 	r.mu.Lock()
 	mine := s.client == c
+	if c.expelled {
+		after = 0
+	}
 	if mine {
 		s.client = nil
 		for room := range s.rooms {
@@ -269,11 +273,43 @@ func (r *roster) exit(c *client, room string) (in bool) {
 	return s.client == c && r.exitLocked(s, room)
 }
 
-// evict takes a session of this node to which nobody is connected out of a room, and reports whether it was in it.
+// awayLocked reports whether a session is this node's, and nobody is connected to it, or not any more.
+func (r *roster) awayLocked(s *session) bool {
+	return r.oursLocked(s) && (s.client == nil || s.client.conn.Closing())
+}
+
+// admit puts a session that is away into a room, to which its client comes back, and reports whether it was not in it.
+func (r *roster) admit(s *session, room string, most int) (entered bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, in := s.rooms[room]
+	switch {
+	case in || !r.awayLocked(s):
+		return false, nil
+	case len(s.rooms) >= most:
+		return false, fmt.Errorf("%w: connection %s is in %d; take it out of one first", roomcast.ErrTooManyRooms, s.connection, most)
+	}
+	return r.enterLocked(s, room, grip{by: byBackend}), nil
+}
+
+// evict takes a session that is away out of a room, and reports whether it was in it.
 func (r *roster) evict(s *session, room string) (in bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return s.client == nil && r.oursLocked(s) && r.exitLocked(s, room)
+	return r.awayLocked(s) && r.exitLocked(s, room)
+}
+
+// expel has the sessions end with their connections, and returns who is connected, or closing.
+func (r *roster) expel(sessions []*session) (clients []*client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range sessions {
+		if s.client != nil {
+			s.client.expelled = true
+			clients = append(clients, s.client)
+		}
+	}
+	return clients
 }
 
 func (r *roster) exitLocked(s *session, room string) (in bool) {

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -241,6 +242,73 @@ type slow struct {
 func (e slow) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
 	<-e.turns
 	return e.Engine.Subscribe(ctx, room, deliver)
+}
+
+// What the backend does to a client holds although its connection is breaking at that moment, or is broken: it comes back to it.
+func TestBackendMeansWhoIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		target := Target{Connection: me.id}
+		join := func(room string) {
+			t.Helper()
+			engine.turns <- struct{}{}
+			me.say(`{"type":"join","id":1,"room":%q}`, room)
+			me.hears(`{"type":"ack","id":1}`)
+		}
+		join("a")
+		join("b")
+		me.say(`{"type":"join","id":2,"room":"c"}`)
+		synctest.Wait() // it waits for the engine
+		me.Drop()
+		synctest.Wait() // its connection is closing
+		if n, err := w.hub.Leave(target, "a", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := w.hub.Join(target, "d"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		engine.turns <- struct{}{}
+		synctest.Wait() // its connection is closed
+		if n, err := w.hub.Join(target, "d"); n != 0 || err != nil {
+			t.Errorf("Join = %d, %v the second time", n, err)
+		}
+		if n, err := w.hub.Leave(target, "b", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		for i := range 9 {
+			if n, err := w.hub.Join(target, fmt.Sprint(i)); n != 1 || err != nil {
+				t.Errorf("Join = %d, %v", n, err)
+			}
+		}
+		if _, err := w.hub.Join(target, "one too many"); !errors.Is(err, roomcast.ErrTooManyRooms) {
+			t.Errorf("Join = %v, want ErrTooManyRooms", err)
+		}
+		for i := range 9 {
+			if n, err := w.hub.Leave(target, fmt.Sprint(i), ""); n != 1 || err != nil {
+				t.Errorf("Leave = %d, %v", n, err)
+			}
+		}
+		again := me.back(w, "")
+		engine.turns <- struct{}{}
+		again.hears(`{"type":"joined","room":"d"}`)
+		again.resumed(true)
+
+		again.say(`{"type":"join","id":3,"room":"e"}`)
+		synctest.Wait()
+		again.Drop()
+		synctest.Wait()
+		if n, err := w.hub.Disconnect(target, "enough"); n != 0 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		engine.turns <- struct{}{}
+		synctest.Wait()
+		if found := w.hub.roster.find(target); len(found) > 0 {
+			t.Errorf("there is %v, who was disconnected for good", found)
+		}
+	})
 }
 
 // Who is cut off again while it comes back has lost nothing.
