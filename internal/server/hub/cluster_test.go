@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -254,4 +255,24 @@ func TestPositionsOfABatch(t *testing.T) {
 			p.hears(fmt.Sprintf(`{"type":"ack","id":%d,"epoch":%q,"offset":%d}`, i, at.Epoch, 1+2*i))
 		}
 	})
+}
+
+// What is said of a session is never more than an engine takes, however many rooms it is in and whatever they are called.
+func TestSizeOfRecord(t *testing.T) {
+	for _, bytes := range []string{"<", "\"", "\u2028", "\\", "é", "a"} {
+		name := strings.Repeat(bytes, 251/len(bytes))
+		for _, rooms := range []int{1000, 5000} {
+			r := newRoster("node")
+			s := &session{id: "s", connection: "c", user: strings.Repeat("u", mostTarget), node: "node", rooms: map[string]grip{}}
+			r.addLocked(s)
+			for i := range rooms {
+				s.rooms[fmt.Sprintf("%s%04d", name, i)] = grip{by: byBackend, watches: true}
+			}
+			m, ok := r.member(s)
+			var rec record
+			if err := json.Unmarshal(m.Info, &rec); !ok || err != nil || len(m.Info) > 512<<10 || len(rec.Rooms) < 1000 {
+				t.Errorf("%d rooms of %q: %d bytes with %d rooms, %v", rooms, bytes, len(m.Info), len(rec.Rooms), err)
+			}
+		}
+	}
 }

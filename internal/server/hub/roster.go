@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -391,6 +392,10 @@ const (
 	bitWatches
 )
 
+// mostRooms is how many bytes the names of a session's rooms may take in what others are told of it, of the 512 KiB that an engine takes
+// (roomcast.Member.Info). A thousand names of 255 bytes are less, whatever they are; of more rooms, other nodes do not know all.
+const mostRooms = 508 << 10
+
 // member is a session as others are told of it; ok is false if it is not this node's any more.
 func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 	r.mu.RLock()
@@ -399,7 +404,11 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		return roomcast.Member{}, false
 	}
 	rec := record{Turn: s.turn, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	left := mostRooms
 	for room, g := range s.rooms {
+		if left -= 2*len(room) + len(`"":3,`); left < 0 { // in JSON a byte of a name is two at most
+			break
+		}
 		var bits uint8
 		if g.by == byBackend {
 			bits |= bitBackend
@@ -410,8 +419,11 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		rec.Rooms[room] = bits
 	}
 	r.mu.RUnlock()
-	info, _ := json.Marshal(rec) // strings and numbers
-	return roomcast.Member{ID: s.id, Info: info}, true
+	var info bytes.Buffer
+	e := json.NewEncoder(&info)
+	e.SetEscapeHTML(false) // which takes six bytes for one
+	_ = e.Encode(rec)      // strings and numbers
+	return roomcast.Member{ID: s.id, Info: info.Bytes()}, true
 }
 
 // apply takes what another node says of a session. ours is set if it claims one of this node's wrongly: it has to be told again. lost is
