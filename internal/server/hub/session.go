@@ -158,9 +158,14 @@ func (c *client) restore(room string, g grip, since roomcast.Position, listed bo
 		return errForbidden
 	}
 	g.watches = g.watches && c.pass.Allows(auth.Presence, room)
-	return c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
+	err := c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
 		c.hub.roster.enter(c, room, g)
 		placed := protocol.Placed{Position: protocol.Position(at), Since: listed, Recovered: recovered}
 		return roomcast.Message{Data: protocol.AppendJoined(nil, room, placed)}
 	}})
+	if err == nil && g.watches { // who has come and gone meanwhile it was not told
+		count, people := c.hub.roster.size(room)
+		c.say(protocol.AppendPresence(nil, room, protocol.Presence{Count: count, Users: people, Truncated: true}))
+	}
+	return err
 }

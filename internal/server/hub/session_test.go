@@ -153,6 +153,28 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// Who comes back to a room in which it is told who comes and goes is told that this has not been so meanwhile.
+func TestResumePresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me, other := all[0].arrive(), all[1].arrive()
+		me.say(`{"type":"join","id":1,"room":"r","presence":true}`)
+		me.hears(`{"type":"ack","id":1}`)
+		synctest.Wait()
+		me.Drop()
+		synctest.Wait()
+		other.say(`{"type":"join","id":1,"room":"r"}`)
+		other.hears(`{"type":"ack","id":1}`)
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hears(`{"type":"joined","room":"r"}`, `{"type":"presence","room":"r","count":2,"users":2,"truncated":true}`)
+		again.resumed(true)
+		other.Close(1000, "")
+		<-time.After(2 * time.Second)
+		again.hears(`{"type":"presence","room":"r","count":1,"users":1,"joined":[],"left":[{"connection":"` + other.id + `"}]}`)
+	})
+}
+
 // A session whose client does not come back is over after its time, and others are told so; a client that says goodbye is gone at once. Who comes back all the
 // same keeps its name, and does not get what it has sent without echo.
 func TestSessionOver(t *testing.T) {
