@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/memengine"
@@ -228,6 +229,22 @@ func TestReplayAhead(t *testing.T) {
 		}
 		expect(t, "greeting", client.Receive().String(), "after 2 true")
 		expect(t, "what was missed", client.Receive().String(), "3 x")
+	})
+}
+
+// Where there are no other nodes, a position that this one has not reached is none: nobody waits for it.
+func TestReplayAheadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := memengine.New(logs)
+		defer engine.Close()
+		h := newHub(t, roomcast.Options{Engine: engine, Render: place, PingInterval: -1}, nil)
+		h.dial("log") // the room stays, and its epoch
+		client, conn := h.dial("other")
+		began := time.Now()
+		err := conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: epochOf(t, engine), Offset: 1}, Greet: greeting})
+		expect(t, "error", err, nil)
+		expect(t, "greeting", client.Receive().String(), "after 0 false")
+		expect(t, "wait", time.Since(began), 0)
 	})
 }
 
