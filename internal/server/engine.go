@@ -45,7 +45,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 	if cfg.NATS == config.Embedded {
 		var err error
 		if embedded, err = natsengine.RunServer(serverOptions(cfg, logger)); err != nil {
-			return nil, fmt.Errorf("--nats embedded: %w", err)
+			return nil, errors.New("--nats embedded: " + inFlags.Replace(err.Error()))
 		}
 		options.Server = embedded
 	}
@@ -54,7 +54,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 		if embedded != nil {
 			embedded.Close()
 		}
-		return nil, fmt.Errorf("--nats %s: %w", cfg.NATS, err)
+		return nil, errors.New("--nats " + cfg.NATS.String() + ": " + inFlags.Replace(err.Error()))
 	}
 	return &engine{
 		Engine: over, log: logger, ready: over.Ready, secret: over.Secret,
@@ -67,6 +67,10 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 		},
 	}, nil
 }
+
+// inFlags says with the names of flags what natsengine says with those of its options.
+var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node")
 
 // inMemory is an engine of this process alone. Its sessions end with it, and so may their key.
 func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
@@ -173,7 +177,7 @@ func (e *engine) missing() string {
 	if err == nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return strings.Join(strings.Fields(inFlags.Replace(err.Error())), " ")
 }
 
 // figures is what is counted of it.

@@ -334,6 +334,30 @@ func (r *roster) nodes(t Target) []string {
 	return nodes
 }
 
+// adopt makes a session of another node this one's, with nobody connected to it; it reports whether it was another's.
+func (r *roster) adopt(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.node == r.node || r.sessions[s.id] != s {
+		return false
+	}
+	s.node, s.turn = r.node, s.turn+1
+	return true
+}
+
+// others returns the other nodes that have a session.
+func (r *roster) others() (nodes []string) {
+	for _, s := range r.all() {
+		r.mu.RLock()
+		node := s.node
+		r.mu.RUnlock()
+		if node != r.node && !slices.Contains(nodes, node) {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
+}
+
 // record is what other nodes are told of a session.
 type record struct {
 	Turn       uint64           `json:"t"`
