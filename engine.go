@@ -214,9 +214,7 @@ func (c *Conn) JoinFrom(room string, j Joining) error {
 func (s *Server) fetch(r *room, a *arrival) error {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	select {
-	case <-a.reached:
-	case <-ctx.Done():
+	if !s.reaches(ctx, a) {
 		a.gone = true // the engine has lost what the connection has seen
 		return nil
 	}
@@ -240,6 +238,24 @@ func (s *Server) fetch(r *room, a *arrival) error {
 		}
 	}
 	return nil
+}
+
+// reaches reports whether the feed has come as far as what the arrival has seen. If that was on another node, it may still have to.
+func (s *Server) reaches(ctx context.Context, a *arrival) bool {
+	select {
+	case <-a.reached:
+		return true
+	default:
+	}
+	if s.opts.Engine.Node() == "" {
+		return false // there is no other node
+	}
+	select {
+	case <-a.reached:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // welcomeLocked greets a new member and replays what it has missed. full is whether the outbox cannot take it: then c has begun to close.

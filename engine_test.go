@@ -232,6 +232,22 @@ func TestReplayAhead(t *testing.T) {
 	})
 }
 
+// Where there are no other nodes, a position that this one has not reached is none: nobody waits for it.
+func TestReplayAheadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := memengine.New(logs)
+		defer engine.Close()
+		h := newHub(t, roomcast.Options{Engine: engine, Render: place, PingInterval: -1}, nil)
+		h.dial("log") // the room stays, and its epoch
+		client, conn := h.dial("other")
+		began := time.Now()
+		err := conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: epochOf(t, engine), Offset: 1}, Greet: greeting})
+		expect(t, "error", err, nil)
+		expect(t, "greeting", client.Receive().String(), "after 0 false")
+		expect(t, "wait", time.Since(began), 0)
+	})
+}
+
 func epochOf(t *testing.T, e roomcast.Engine) string {
 	at, cancel, err := e.Subscribe(t.Context(), "log", func([]roomcast.Entry) {})
 	if err != nil {
