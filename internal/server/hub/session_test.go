@@ -317,10 +317,20 @@ func TestBackendMeansWhoIsAway(t *testing.T) {
 		engine.turns <- struct{}{}
 		again.hears(`{"type":"joined","room":"d"}`)
 		again.resumed(true)
+	})
+}
 
-		again.say(`{"type":"join","id":3,"room":"e"}`)
+// Who has been disconnected while its connection was breaking does not come back.
+func TestBackendEndsWhoIsBreaking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		target := Target{Connection: me.id}
+		me.say(`{"type":"join","id":3,"room":"e"}`)
 		synctest.Wait()
-		again.Drop()
+		me.Drop()
 		synctest.Wait()
 		if n, err := w.hub.Disconnect(target, "enough"); n != 0 || err != nil {
 			t.Errorf("Disconnect = %d, %v", n, err)
