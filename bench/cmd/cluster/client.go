@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long an answer may take before a run is given up.
-const patience = 60 * time.Second
+const patience = 20 * time.Second
 
 // client is one connection that speaks roomcast.v1. One goroutine reads.
 type client struct {

@@ -17,9 +17,9 @@ const (
 // recovery measures how long it takes from the death of a node until all its clients are on other nodes with everything that they have missed.
 // Each node dies once in each round.
 func (b *bench) recovery() error {
-	return b.each([]layout{embedded3}, func(c *cluster, l layout, round int) error {
+	return b.each([]layout{embedded3, external3}, func(c *cluster, l layout, round int) error {
 		for victim := range c.nodes {
-			if err := b.recover(c, victim, round); err != nil {
+			if err := b.recover(c, l, victim, round); err != nil {
 				return err
 			}
 			if err := c.startNode(victim); err != nil {
@@ -44,10 +44,11 @@ type refugee struct {
 
 	resumed, missed, all time.Duration // after the death: it is resumed, has what was sent before, and what was sent after
 	attempts             int
+	joined               bool // the server did not know that it was in the room
 }
 
 // recover has one node die.
-func (b *bench) recover(c *cluster, victim, round int) error {
+func (b *bench) recover(c *cluster, l layout, victim, round int) error {
 	var others []string
 	for i, n := range c.nodes {
 		if i != victim {
@@ -79,7 +80,11 @@ func (b *bench) recover(c *cluster, victim, round int) error {
 			}
 		}
 	}
-	failed := make(chan error, len(people)+1) // never closed
+	known, err := publisher.seen(victim, b.sessions/roomsLost+1)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, len(people)+1) // closed when nobody is left
 	var tasks sync.WaitGroup
 	for _, p := range people {
 		tasks.Go(func() {
@@ -88,37 +93,60 @@ func (b *bench) recover(c *cluster, victim, round int) error {
 			}
 		})
 	}
-	g := c.gauge()
 	dead := time.Now()
 	for _, p := range people {
 		p.dead <- dead
 	}
 	c.nodes[victim].kill()
+	g := c.gauge() // of those that live on
 	first, last, err := publisher.afterwards(victim, dead)
 	if err != nil {
 		failed <- err
 	}
 	tasks.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
+	close(failed)
+	if err := <-failed; err != nil {
+		return fmt.Errorf("%w (and %d more; the publishes after it took until %v)", err, len(failed), last)
 	}
-	_, _, noise := c.since(g)
-	return b.out.add("recovery", fmt.Sprintf("%d sessions, R3", len(people)), round, append(summary(people, first, last), noise...)...)
+	_, cpu, noise := c.since(g)
+	noise = append([]figure{{"cpu_ms", cpu.Seconds() * 1e3}}, noise...)
+	return b.out.add("recovery", fmt.Sprintf("%s, %d sessions", l.name, len(people)), round, append(append(summary(people, first, last), figure{"known_ms", known.Seconds() * 1e3}), noise...)...)
+}
+
+// seen waits until the node that it is connected to knows all members of the rooms, itself included, and says how long that took.
+func (c *client) seen(victim, members int) (time.Duration, error) {
+	began := time.Now()
+	for i := 0; i < roomsLost; {
+		var a answer
+		if err := c.say(`{"type":"members","id":"m","room":%q,"limit":1}`, fmt.Sprintf(recoveryRoom, victim, i)); err != nil {
+			return 0, err
+		}
+		if err := c.answer("m", "members", &a); err != nil {
+			return 0, err
+		}
+		if a.Count == members {
+			i++
+		} else if time.Since(began) > patience {
+			return 0, fmt.Errorf("after %v room %d has %d members for another node, want %d", time.Since(began), i, a.Count, members)
+		}
+	}
+	return time.Since(began), nil
 }
 
 func summary(people []*refugee, first, last time.Duration) []figure {
 	var resumed, missed, all []time.Duration
-	attempts := 0
+	attempts, joins := 0, 0
 	for _, p := range people {
+		if p.joined {
+			joins++
+		}
 		resumed, missed, all = append(resumed, p.resumed), append(missed, p.missed), append(all, p.all)
 		attempts = max(attempts, p.attempts)
 	}
 	ms := time.Millisecond
 	return []figure{{"resumed_p50_ms", quantile(resumed, 0.5, ms)}, {"resumed_all_ms", quantile(resumed, 1, ms)}, {"missed_p50_ms", quantile(missed, 0.5, ms)},
 		{"missed_all_ms", quantile(missed, 1, ms)}, {"first_publish_ms", float64(first) / float64(ms)}, {"last_publish_ms", float64(last) / float64(ms)},
-		{"all_ms", quantile(all, 1, ms)}, {"most_attempts", float64(attempts)}}
+		{"all_ms", quantile(all, 1, ms)}, {"most_attempts", float64(attempts)}, {"not_in_room", float64(joins)}}
 }
 
 // settle connects the sessions to the node that will die.
@@ -190,12 +218,12 @@ func (p *refugee) resume(addr string, dead time.Time) error {
 	if err := p.say(`{"type":"resume","id":"resume","resume":%q,"rooms":[{"room":%q,"epoch":%q,"offset":%d}]}`, p.token, p.room, p.from.Epoch, p.from.Offset); err != nil {
 		return err
 	}
-	resumed := false
+	resumed, in := false, false
 	for at := p.from.Offset; !resumed || p.all == 0; {
 		_ = p.conn.SetReadDeadline(time.Now().Add(patience))
 		text, err := p.next()
 		if err != nil {
-			return err
+			return fmt.Errorf("after %v, resumed: %v, %d messages read: %w", time.Since(dead), resumed, at-p.from.Offset, err)
 		}
 		a, err := parse(text)
 		switch {
@@ -204,10 +232,18 @@ func (p *refugee) resume(addr string, dead time.Time) error {
 		case a.Type == "error":
 			p.close()
 			return refusal{a.Code, a.Message}
-		case a.Type == "joined" && (!a.Recovered || a.Offset != p.from.Offset), a.Type == "resumed" && !a.Resumed:
+		case (a.Type == "joined" || a.Type == "ack") && (!a.Recovered || a.Offset != p.from.Offset), a.Type == "resumed" && !a.Resumed:
 			return fmt.Errorf("it was not recovered: %s", text)
+		case a.Type == "joined", a.Type == "ack":
+			in = true
 		case a.Type == "resumed":
-			p.resumed, resumed = time.Since(dead), true
+			if p.resumed, resumed = time.Since(dead), true; in {
+				continue
+			}
+			p.joined = true
+			if err := p.say(`{"type":"join","id":"join","room":%q,"since":{"epoch":%q,"offset":%d}}`, p.room, p.from.Epoch, p.from.Offset); err != nil {
+				return err
+			}
 		case a.Type == "message":
 			if at++; a.Offset != at || a.Epoch != p.from.Epoch {
 				return fmt.Errorf("after %d came %s", at-1, text)
