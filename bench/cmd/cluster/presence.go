@@ -30,9 +30,9 @@ type stadium struct {
 	round int
 	room  string
 
-	watcher *client
-	count   atomic.Int64 // that the watcher was told last
-	notices atomic.Int64
+	watcher *client      // is told of changes, once a second
+	notices atomic.Int64 // that it was sent
+	asker   *client      // of another node, asks again and again how many there are
 	people  []*client
 	acks    atomic.Int64
 	tasks   sync.WaitGroup
@@ -45,8 +45,10 @@ func (s *stadium) close() {
 	for _, p := range s.people {
 		p.close()
 	}
-	if s.watcher != nil {
-		s.watcher.close()
+	for _, c := range []*client{s.watcher, s.asker} {
+		if c != nil {
+			c.close()
+		}
 	}
 	s.tasks.Wait()
 }
@@ -67,7 +69,6 @@ func (s *stadium) read(c *client) {
 		case a.Type == "ack":
 			s.acks.Add(1)
 		case a.Type == "presence":
-			s.count.Store(int64(a.Count))
 			s.notices.Add(1)
 		}
 		if err != nil {
@@ -77,24 +78,29 @@ func (s *stadium) read(c *client) {
 	}
 }
 
-// until waits until a condition is there.
-func (s *stadium) until(what string, met func() bool) error {
-	end := time.After(2 * patience)
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for !met() {
+// until waits until the last node of the cluster knows of so many members.
+func (s *stadium) until(members int) error {
+	for end := time.Now().Add(2 * patience); ; time.Sleep(5 * time.Millisecond) {
 		select {
 		case err := <-s.failed:
 			return err
-		case <-end:
-			return fmt.Errorf("in vain: %s; the count is %d", what, s.count.Load())
-		case <-ticker.C:
+		default:
+		}
+		var a answer
+		if err := s.asker.say(`{"type":"members","id":"m","room":%q,"limit":1}`, s.room); err != nil {
+			return err
+		}
+		if err := s.asker.answer("m", "members", &a); err != nil {
+			return err
+		}
+		if a.Count == members {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("there are %d members for another node, want %d", a.Count, members)
 		}
 	}
-	return nil
 }
-
-func (s *stadium) counts(n int) func() bool { return func() bool { return s.count.Load() == int64(n) } }
 
 // meter is what is measured from one moment to another.
 type meter struct {
@@ -118,12 +124,15 @@ func (s *stadium) since(m meter, step string, changes int, figures ...figure) er
 	took, cpu, noise := s.c.since(m.gauge)
 	wire := now.wire.minus(m.wire)
 	watched := float64(now.watched - m.watched)
+	all := float64(wire.out + wire.in)
 	figures = append(figures, figure{"watcher_notices", float64(now.notices - m.notices)}, figure{"watcher_bytes_per_s", watched / took.Seconds()},
-		figure{"nats_out_bytes_per_s", float64(wire.out) / took.Seconds()}, figure{"nats_in_bytes_per_s", float64(wire.in) / took.Seconds()})
+		figure{"wire_bytes_per_s", all / took.Seconds()})
 	if changes > 0 {
 		n := float64(changes)
-		figures = append(figures, figure{"watcher_bytes_per_change", watched / n}, figure{"nats_out_bytes_per_change", float64(wire.out) / n},
-			figure{"nats_in_bytes_per_change", float64(wire.in) / n}, figure{"cpu_us_per_change", cpu.Seconds() * 1e6 / n})
+		figures = append(figures, figure{"watcher_bytes_per_change", watched / n}, figure{"wire_bytes_per_change", all / n}, figure{"cpu_us_per_change", cpu.Seconds() * 1e6 / n})
+		if s.c.nats != nil {
+			figures = append(figures, figure{"to_nats_bytes_per_change", float64(wire.out) / n}, figure{"from_nats_bytes_per_change", float64(wire.in) / n})
+		}
 	}
 	return s.b.out.add("presence", s.name+", "+step, s.round, append(figures, noise...)...)
 }
@@ -137,6 +146,9 @@ func (s *stadium) fill() (err error) {
 		return err
 	}
 	s.tasks.Go(func() { s.read(s.watcher) })
+	if s.asker, err = dial(s.c.nodes[len(s.c.nodes)-1].addr); err != nil {
+		return err
+	}
 	m, err := s.meter()
 	if err != nil {
 		return err
@@ -165,11 +177,11 @@ func (s *stadium) fill() (err error) {
 		}
 		s.tasks.Go(func() { s.read(p) })
 	}
-	if err := s.until("all are there", s.counts(s.b.members+1)); err != nil {
+	if err := s.until(s.b.members + 1); err != nil {
 		return err
 	}
 	n := float64(s.b.members)
-	return s.since(m, "all connect and join", s.b.members, figure{"joins_per_s", n / joined.Seconds()}, figure{"seen_per_s", n / time.Since(m.at).Seconds()})
+	return s.since(m, "all connect and join", s.b.members, figure{"acked_per_s", n / joined.Seconds()}, figure{"seen_per_s", n / time.Since(m.at).Seconds()})
 }
 
 // rest is what it costs that they are there.
@@ -195,61 +207,50 @@ func (s *stadium) burst() error {
 		}
 		acks := s.acks.Load()
 		for _, p := range s.people[:half] {
-			if err := p.say(`{"type":%q,"id":1,"room":%q}`, way.kind, s.room); err != nil {
+			if err := p.say(`{"type":%q,"id":"1","room":%q}`, way.kind, s.room); err != nil {
 				return err
 			}
 		}
-		if err := s.until("all have an ack", func() bool { return s.acks.Load()-acks == int64(half) }); err != nil {
-			return err
+		for s.acks.Load()-acks < int64(half) {
+			select {
+			case err := <-s.failed:
+				return err
+			case <-time.After(time.Millisecond):
+			}
 		}
 		acked := time.Since(m.at)
-		if err := s.until("the watcher sees it", s.counts(way.left)); err != nil {
+		if err := s.until(way.left); err != nil {
 			return err
 		}
-		n := float64(half)
-		err = s.since(m, "half "+way.kind, half, figure{"acked_per_s", n / acked.Seconds()}, figure{"seen_per_s", n / time.Since(m.at).Seconds()})
-		if err != nil {
+		n, seen := float64(half), time.Since(m.at)
+		time.Sleep(time.Second) // the next notice
+		if err := s.since(m, "half "+way.kind, half, figure{"acked_per_s", n / acked.Seconds()}, figure{"seen_per_s", n / seen.Seconds()}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// steady has so many changes a second for a while, as many leave as join, and looks how long the last ones take to be seen.
+// steady has so many members leave each second for a while, and then join again, and looks how long after the last one all is known.
 func (s *stadium) steady(rate int) error {
+	n := min(s.b.members/2, int((2*s.b.seconds).Seconds()*float64(rate)))
 	m, err := s.meter()
 	if err != nil {
 		return err
 	}
-	changes := int((2 * s.b.seconds).Seconds() * float64(rate))
-	for i := range changes {
-		if wait := time.Until(m.at.Add(time.Duration(i) * time.Second / time.Duration(rate))); wait > 0 {
-			time.Sleep(wait)
+	for i := range 2 * n {
+		kind := "leave"
+		if i >= n {
+			kind = "join"
 		}
-		kind, who := "leave", i/2
-		if i%2 == 1 {
-			kind, who = "join", max(0, i/2-rate/4) // who left half a second ago
-		}
-		if i%2 == 1 && i/2 < rate/4 {
-			continue
-		}
-		if err := s.people[who%len(s.people)].say(`{"type":%q,"id":1,"room":%q}`, kind, s.room); err != nil {
+		time.Sleep(time.Until(m.at.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+		if err := s.people[i%n].say(`{"type":%q,"id":"1","room":%q}`, kind, s.room); err != nil {
 			return err
 		}
 	}
-	return s.settle(m, rate, changes)
-}
-
-// settle lets the last ones join again who have left, and waits until that is seen.
-func (s *stadium) settle(m meter, rate, changes int) error {
-	err := s.since(m, fmt.Sprintf("%d changes a second", rate), changes-rate/4)
-	if err != nil {
+	last := time.Now()
+	if err := s.until(s.b.members + 1); err != nil {
 		return err
 	}
-	for who := (changes+1)/2 - rate/4; who < (changes+1)/2; who++ {
-		if err := s.people[max(0, who)%len(s.people)].say(`{"type":"join","id":1,"room":%q}`, s.room); err != nil {
-			return err
-		}
-	}
-	return s.until("all are there again", s.counts(s.b.members+1))
+	return s.since(m, fmt.Sprintf("%d changes a second", rate), 2*n, figure{"known_after_ms", time.Since(last).Seconds() * 1e3})
 }
