@@ -12,6 +12,21 @@ type traffic struct{ out, in int64 }
 
 func (t traffic) minus(o traffic) traffic { return traffic{t.out - o.out, t.in - o.in} }
 
+// add adds what ss says of some connections.
+func (t *traffic) add(text string) {
+	for field := range strings.FieldsSeq(text) {
+		name, value, _ := strings.Cut(field, ":")
+		n, err := strconv.ParseInt(value, 10, 64)
+		switch {
+		case err != nil:
+		case name == "bytes_sent":
+			t.out += n
+		case name == "bytes_received":
+			t.in += n
+		}
+	}
+}
+
 // wire is what went over all connections to some addresses of this machine, seen from who made them.
 func wire(addrs ...string) (t traffic, err error) {
 	for _, addr := range addrs {
@@ -20,17 +35,7 @@ func wire(addrs ...string) (t traffic, err error) {
 		if err != nil {
 			return t, fmt.Errorf("ss (package iproute2): %w", err)
 		}
-		for field := range strings.FieldsSeq(string(out)) {
-			name, value, _ := strings.Cut(field, ":")
-			n, err := strconv.ParseInt(value, 10, 64)
-			switch {
-			case err != nil:
-			case name == "bytes_sent":
-				t.out += n
-			case name == "bytes_received":
-				t.in += n
-			}
-		}
+		t.add(string(out))
 	}
 	return t, nil
 }
