@@ -57,6 +57,7 @@ type claim struct {
 	info  []byte
 	gone  bool
 	rev   uint64 // of the version which it replaces; 0: whatever is there, since a member belongs to the node that presented it last
+	over  uint64 // if it is gone before it was written: of another node's version, which it was to replace
 	dirty bool   // to be written
 	tries int    // that have failed since the last success
 }
@@ -98,6 +99,9 @@ func (t *table) present(m roomcast.Member) {
 			return // nobody of ours
 		}
 		rec.claim.gone, rec.claim.info, rec.claim.dirty = true, nil, true
+		if rec.claim.rev == 0 && rec.stored && rec.owner != t.self {
+			rec.claim.over = rec.rev
+		}
 	} else {
 		rec = t.record(m.ID)
 		switch c := rec.claim; {
@@ -208,7 +212,9 @@ func (t *table) next() (job, bool) {
 		t.queue = t.queue[1:]
 		rec.queued = false
 		c := rec.claim
-		if c != nil && c.gone && (c.rev == 0 || t.revived(rec)) {
+		if c != nil && c.outdoes(rec) {
+			c.rev = c.over
+		} else if c != nil && c.gone && (c.rev == 0 || t.revived(rec)) {
 			t.setClaim(rec, nil) // there is nothing to be taken out
 			c = nil
 		}
@@ -222,6 +228,9 @@ func (t *table) next() (job, bool) {
 	t.queue = nil
 	return job{}, false
 }
+
+// outdoes reports whether the member is to be gone although what the bucket says is another node's: this one has presented it since.
+func (c *claim) outdoes(rec *record) bool { return c.gone && c.over != 0 && c.over == rec.rev }
 
 // revived reports whether a record that was to be swept belongs to a node that is there again.
 func (t *table) revived(rec *record) bool {
@@ -347,7 +356,7 @@ func (t *table) visible(rec *record) *roomcast.Member {
 	switch {
 	case rec.claim != nil && !rec.claim.gone:
 		return &roomcast.Member{ID: rec.id, Node: t.node, Info: rec.claim.info}
-	case !rec.stored || rec.owner == t.self || t.owners[rec.owner].expired:
+	case !rec.stored || rec.owner == t.self || t.owners[rec.owner].expired || rec.claim != nil && rec.claim.outdoes(rec):
 		return nil
 	}
 	return &roomcast.Member{ID: rec.id, Node: rec.node, Info: rec.info}
@@ -356,7 +365,7 @@ func (t *table) visible(rec *record) *roomcast.Member {
 // leave leaves sweeping to others. What this node presents stays in the bucket: once its lease is given back it is a dead node's, to be taken over or gone.
 func (t *table) leave() {
 	for _, rec := range t.records {
-		if c := rec.claim; c != nil && c.gone && rec.stored && rec.owner != t.self {
+		if c := rec.claim; c != nil && c.gone && rec.stored && rec.owner != t.self && !c.outdoes(rec) {
 			t.setClaim(rec, nil)
 			t.refresh(rec)
 		}

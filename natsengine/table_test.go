@@ -302,3 +302,51 @@ func TestTablesAgree(t *testing.T) {
 		}
 	})
 }
+
+// Whom another node presented, and then this one, is gone once this one says so, also if neither has been written yet.
+func TestTakenAndGoneAtOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		between func(n *table) // presenting it and saying that it is gone
+		newer   bool           // the other node has presented it again meanwhile
+	}{
+		"nothing written": {between: func(*table) {}},
+		"a write failed": {between: func(n *table) {
+			if j, ok := n.next(); ok {
+				n.written(j, 0)
+			}
+		}},
+		"presented again": {between: func(*table) {}, newer: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newTable("a", "life of a")
+			n.put("m", 1, version{"life of b", "b", []byte("b's")}, epoch)
+			n.present(roomcast.Member{ID: "m", Info: []byte("a's")})
+			test.between(n)
+			n.present(roomcast.Member{ID: "m", Gone: true})
+			n.retry()
+			if told := n.told(); len(told) > 0 {
+				t.Errorf("still there: %+v", told)
+			}
+			j, ok := n.next()
+			if !ok || !j.gone || j.rev != 1 {
+				t.Fatalf("written is %+v, %v, want that revision 1 is deleted", j, ok)
+			}
+			if test.newer {
+				n.put("m", 2, version{"life of b", "b", []byte("b's again")}, epoch)
+				n.written(j, 0)
+				if told := n.told(); len(told) != 1 || told[0].Node != "b" {
+					t.Errorf("there are %+v, want the other node's", told)
+				}
+			} else {
+				n.written(j, 2)
+				n.removed("m", 2)
+				if len(n.records) > 0 || n.claims > 0 {
+					t.Errorf("what stays: %v, %d claims", n.records, n.claims)
+				}
+			}
+			if _, ok := n.next(); ok {
+				t.Error("something is still to be written")
+			}
+		})
+	}
+}
