@@ -158,27 +158,33 @@ func (j *judge) bells() (bells []*client.Client) {
 }
 
 func (j *judge) ring(bells []*client.Client) {
-	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
-	defer cancel()
 	for _, room := range allRooms {
 		for _, bell := range bells {
-			if err := bell.Publish(ctx, client.Sending{Room: room, Once: true}); err != nil {
+			if sent, err := j.say(bell, room); err != nil {
 				j.t.Errorf("all is well, and %s cannot publish in %s: %v", bell.Name, room, err)
-				continue
+			} else {
+				j.heard(room, sent)
 			}
-			sent := bell.Published(room)
-			j.heard(ctx, room, sent[len(sent)-1].ID)
 		}
 	}
 }
 
+// say lets a client publish in a room, where it has nothing else to say.
+func (j *judge) say(bell *client.Client, room string) (history.ID, error) {
+	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
+	defer cancel()
+	err := bell.Publish(ctx, client.Sending{Room: room, Once: true})
+	sent := bell.Published(room)
+	return sent[len(sent)-1].ID, err
+}
+
 // heard waits until everybody in a room has got a message. Who has not, Check names.
-func (j *judge) heard(ctx context.Context, room string, id history.ID) {
+func (j *judge) heard(room string, id history.ID) {
 	for _, c := range j.f.present() {
 		if !slices.Contains(c.Rooms, room) {
 			continue
 		}
-		err := until(ctx, patience, func(context.Context) error {
+		err := until(j.t.Context(), patience, func(context.Context) error {
 			if !c.Saw(room, id) {
 				return fmt.Errorf("%s has not got %v in %s", c.Name, id, room)
 			}
