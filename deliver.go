@@ -2,6 +2,7 @@ package roomcast
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -286,9 +287,10 @@ func (c *Conn) offer(f *frame) offering {
 // room of a thousand, a frame of ten messages costs a tenth of ten frames.
 type relaying struct {
 	*inbound
-	frames   []byte // encoded, to be delivered
-	messages int    // in frames
-	coming   int    // how many bytes have come, which are more than those of the frames in them
+	frames   []byte  // encoded, to be delivered
+	messages int     // in frames
+	coming   int     // how many bytes have come, which are more than those of the frames in them
+	entries  []Entry // the same for other nodes; nil if there is no engine
 }
 
 var relayings = sync.Pool{New: func() any { return new(relaying) }}
@@ -315,6 +317,9 @@ func (r *relaying) OnMessage(binary bool, data []byte) {
 	}
 	r.frames = session.AppendMessage(r.frames, binary, data)
 	r.messages++
+	if r.srv.opts.Engine != nil {
+		r.entries = append(r.entries, Entry{Message: Message{Data: bytes.Clone(data), Binary: binary}})
+	}
 }
 
 // OnPing is session.Handler: what the client has sent before goes first.
@@ -331,8 +336,8 @@ func (r *relaying) OnClose(code int, reason string) {
 
 // deliver delivers what has come so far, unless the connection is closing.
 func (r *relaying) deliver() {
-	frames, messages := r.frames, r.messages
-	r.frames, r.messages = nil, 0
+	frames, messages, entries := r.frames, r.messages, r.entries
+	r.frames, r.messages, r.entries = nil, 0, nil
 	c := (*Conn)(r.inbound)
 	if messages == 0 || !c.isOpen() {
 		return
@@ -342,6 +347,9 @@ func (r *relaying) deliver() {
 	}
 	var few [4]*room
 	rooms := c.appendRooms(few[:0])
+	for i := 0; i < len(rooms) && entries != nil; i++ {
+		_ = c.srv.opts.Engine.Publish(context.Background(), rooms[i].name, entries) // to whom it can: it never waits in a room without a history
+	}
 	if len(rooms) == 1 {
 		c.srv.deliver(rooms[0], &frame{bytes: frames, messages: messages}, c)
 		return

@@ -15,7 +15,8 @@ import (
 // roomcasttest.EngineSuite holds any other to what is written here.
 //
 // An engine belongs to who made it, who closes it after the servers that use it. All methods may be called from anywhere at any time. Names
-// of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, for messages between nodes.
+// of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, keep no history, and may
+// have 257 bytes.
 //
 // While the engine is away, what needs it fails with ErrUnavailable, soon; everything resumes by itself, subscriptions included.
 //
@@ -33,7 +34,7 @@ type Engine interface {
 	// another node, is safe.
 	//
 	// In any other room it never waits: the entries are delivered to the subscriptions of other nodes, in this order, at most once, and not to
-	// those of this node. Positions stay zero.
+	// those of this node. Positions stay zero. That other nodes cannot be reached is no error: the only one is ErrTooLarge, in any room.
 	Publish(ctx context.Context, room string, entries []Entry) error
 
 	// Subscribe has deliver called with the entries of a room from now on, in the order of their offsets and without a gap, each

@@ -23,6 +23,9 @@ var (
 	// ErrUnavailable: the engine is away, and what was asked for needs it. Whether a message was stored all the same is not known.
 	ErrUnavailable = errors.New("roomcast: engine unavailable")
 
+	// ErrTooLarge: a message is larger than what the engine takes.
+	ErrTooLarge = errors.New("roomcast: message too large for the engine")
+
 	// ErrHistoryGone: what follows a position in a room cannot be had from its history.
 	ErrHistoryGone = errors.New("roomcast: history gone")
 )

@@ -41,7 +41,8 @@ type Handler struct {
 	Messages func(c *Conn, m []Message)
 
 	// Relay makes each message of a client go to the other members of every room it is in, and no callback is called. It is
-	// the fastest way for a message: never blocking, it needs no goroutine of the connection's own.
+	// the fastest way for a message: never blocking, it needs no goroutine of the connection's own. With an Options.Engine they go to other nodes
+	// too; the rooms must not keep a history then.
 	Relay bool
 
 	// Close is told once that the connection has ended, after everything else: it is out of all rooms, and the Close frame

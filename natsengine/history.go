@@ -131,7 +131,7 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 }
 
 // near is how many entries too many are read rather than looking for a better place to begin.
-const near = 128
+const near = 16
 
 // seek returns a sequence to begin at: not behind the first offset, and not far before it. Offsets grow with sequences, so it is a search between
 // the first and the last message of the room; a stream is shared, so that neither half of them nor a guess by proportion is always good, and

@@ -1,7 +1,6 @@
 package natsengine
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -81,34 +80,36 @@ func (r *liveRoom) receive(m *nats.Msg) {
 	}
 }
 
-// publish never waits for anything.
+// publish never waits for anything. What cannot be sent is lost.
 func (l *live) publish(room string, entries []roomcast.Entry) error {
-	if !l.e.isConnected() {
-		return l.e.unavailable("publish in", room, errAway)
-	}
 	limit, subject := l.e.maxPayload(), liveSubject(l.e.o.Prefix, room)
 	var bodies [][]byte
 	size := 0
 	for i := range entries {
 		body := encodeEntry(&entries[i])
 		if len(body) > limit {
-			return fmt.Errorf("natsengine: an entry of %d bytes for %q: NATS takes messages of %d; raise its max_payload", len(body), room, limit)
+			return tooLarge(len(body), room, limit)
 		}
 		if size+len(body) > limit {
-			if err := l.out.add(subject, encodeLive(bodies)); err != nil {
-				return l.e.unavailable("publish in", room, err)
-			}
+			l.put(subject, bodies)
 			bodies, size = nil, 0
 		}
 		bodies, size = append(bodies, body), size+len(body)
 	}
-	if len(bodies) == 0 {
-		return nil
-	}
-	if err := l.out.add(subject, encodeLive(bodies)); err != nil {
-		return l.e.unavailable("publish in", room, err)
+	if len(bodies) > 0 {
+		l.put(subject, bodies)
 	}
 	return nil
+}
+
+func (l *live) put(subject string, bodies [][]byte) {
+	if !l.e.isConnected() || !l.out.add(subject, encodeLive(bodies)) {
+		l.e.stats.unsent.Add(uint64(len(bodies)))
+	}
+}
+
+func tooLarge(bytes int, room string, limit int) error {
+	return fmt.Errorf("%w: %d bytes for %q: NATS takes messages of %d; raise its max_payload", roomcast.ErrTooLarge, bytes, room, limit)
 }
 
 // outbox is what waits to be written to NATS, so that who publishes does not wait for the network.
@@ -122,13 +123,12 @@ type outbox struct {
 
 const outboxBytes = 16 << 20
 
-var errOutboxFull = errors.New("too much waits to be sent to NATS")
-
-func (o *outbox) add(subject string, data []byte) error {
+// add reports whether there was room.
+func (o *outbox) add(subject string, data []byte) bool {
 	o.mu.Lock()
 	if o.bytes > outboxBytes {
 		o.mu.Unlock()
-		return errOutboxFull
+		return false
 	}
 	o.queue = append(o.queue, &nats.Msg{Subject: subject, Data: data})
 	o.bytes += len(data) + len(subject)
@@ -137,7 +137,7 @@ func (o *outbox) add(subject string, data []byte) error {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	return nil
+	return true
 }
 
 func (o *outbox) take() []*nats.Msg {

@@ -79,7 +79,7 @@ func (r *room) publish(ctx context.Context, entries []roomcast.Entry) error {
 	for i := range entries {
 		items[i] = item{p, i, encodeEntry(&entries[i]), entries[i].Once}
 		if len(items[i].data) > r.e.maxPayload() {
-			return fmt.Errorf("natsengine: an entry of %d bytes for %q: NATS takes messages of %d; raise its max_payload", len(items[i].data), r.name, r.e.maxPayload())
+			return tooLarge(len(items[i].data), r.name, r.e.maxPayload())
 		}
 	}
 	if err := p.store(ctx, items); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomcast/roomcast"
@@ -29,6 +30,7 @@ type engine struct {
 
 	// secret is the key of the tokens with which sessions are resumed, the same on all nodes. It may take until NATS is there.
 	secret func(context.Context) ([]byte, error)
+	keyed  atomic.Bool // it has been handed on
 }
 
 // newEngine makes what the settings ask for. NATS elsewhere need not be there, now or later: ready says so. NATS in this process has been
@@ -45,7 +47,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 	if cfg.NATS == config.Embedded {
 		var err error
 		if embedded, err = natsengine.RunServer(serverOptions(cfg, logger)); err != nil {
-			return nil, fmt.Errorf("--nats embedded: %w", err)
+			return nil, errors.New("--nats embedded: " + inFlags.Replace(err.Error()))
 		}
 		options.Server = embedded
 	}
@@ -54,7 +56,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 		if embedded != nil {
 			embedded.Close()
 		}
-		return nil, fmt.Errorf("--nats %s: %w", cfg.NATS, err)
+		return nil, errors.New("--nats " + cfg.NATS.String() + ": " + inFlags.Replace(err.Error()))
 	}
 	return &engine{
 		Engine: over, log: logger, ready: over.Ready, secret: over.Secret,
@@ -68,16 +70,22 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 	}, nil
 }
 
+// inFlags says with the names of flags what natsengine says with those of its options.
+var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node")
+
 // inMemory is an engine of this process alone. Its sessions end with it, and so may their key.
 func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
 	memory := memengine.New(memengine.Options{History: cfg.Retentions(), Window: cfg.IdempotencyWindow})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails
-	return &engine{
+	e := &engine{
 		Engine: memory, log: logger, ready: func() error { return nil }, close: memory.Close,
 		secret: func(context.Context) ([]byte, error) { return key, nil },
 		stats:  func() metrics.Engine { return memoryStats(memory.Stats()) },
 	}
+	e.keyed.Store(true) // it is on its way, and needs nobody
+	return e
 }
 
 // natsOptions is what the settings mean for natsengine, but for its Server.
@@ -157,6 +165,7 @@ func (e *engine) fetchKey(ctx context.Context, use func([]byte)) {
 		cancel()
 		if err == nil {
 			use(key)
+			e.keyed.Store(true)
 			return
 		}
 		e.log.Debug("the key of the sessions is not there yet: clients get no resume tokens", "problem", err)
@@ -170,10 +179,13 @@ func (e *engine) fetchKey(ctx context.Context, use func([]byte)) {
 // missing is what is missing, in one line; "" if the engine is there.
 func (e *engine) missing() string {
 	err := e.ready()
+	if err == nil && !e.keyed.Load() {
+		return "the key of the sessions"
+	}
 	if err == nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return strings.Join(strings.Fields(inFlags.Replace(err.Error())), " ")
 }
 
 // figures is what is counted of it.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/natsengine"
 )
 
 // TestReadyWithTheEngine holds that the server is ready when its engine is, healthy in any case, and that the log says when the engine goes away, why, now and then
@@ -161,14 +163,15 @@ func TestEngineErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: "},
+		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: --data: "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + filepath.Join(dir, "none")}, "--nats-creds " + filepath.Join(dir, "none") + ": "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-ca=" + dir}, "--nats-ca " + dir + ": "},
+		{[]string{"--nats=nats://ann:swordfish@127.0.0.1:1", "--nats-ca=" + file}, "--nats nats://********@127.0.0.1:1: "},
 	} {
 		cfg := settings(t, c.args...)
 		_, err := New(cfg, logger)
-		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v, want one line that begins with %s", c.args, err, c.want)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.ContainsAny(strings.ReplaceAll(err.Error(), "swordfish", "\n"), "\n") {
+			t.Errorf("%q: %v, want one line without the password that begins with %s", c.args, err, c.want)
 		}
 	}
 }
@@ -185,18 +188,24 @@ func TestAwayFromTheStart(t *testing.T) {
 	r.dial("/ws").Close(1000, "")
 }
 
+// untilReady waits until the engine is there and sessions can be resumed.
+func (r *running) untilReady() {
+	r.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for r.server.engine.missing() != "" || !r.resumable() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("not ready: %s", r.server.engine.missing())
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
 // TestEmbedded holds that a server with NATS in it becomes ready, keeps what was sent over a restart, and leaves nothing running.
 func TestEmbedded(t *testing.T) {
 	args := []string{"--nats=embedded", "--data=" + t.TempDir(), "--history=**=10", "--data-max=2GiB"}
 	for _, want := range []string{`"offset":1`, `"offset":2`} {
 		r := start(t, args...)
-		deadline := time.Now().Add(30 * time.Second)
-		for r.server.engine.missing() != "" || !r.resumable() {
-			if time.Now().After(deadline) {
-				t.Fatalf("not ready: %s", r.server.engine.missing())
-			}
-			<-time.After(10 * time.Millisecond)
-		}
+		r.untilReady()
 		if code, body := r.get("/readyz"); code != http.StatusOK {
 			t.Errorf("/readyz: %d %q", code, body)
 		}
@@ -212,5 +221,37 @@ func TestEmbedded(t *testing.T) {
 		if err := r.wait(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSessionsOutliveADrain holds that a client whose server has stopped goes on at another: its session is still there, in its rooms.
+func TestSessionsOutliveADrain(t *testing.T) {
+	nats, err := natsengine.RunServer(natsengine.ServerOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nats.Close)
+	args := []string{"--nats=" + nats.ClientURL(), "--history=**=10", "--lease=1s"}
+	old, next := start(t, args...), start(t, args...)
+	for _, r := range []*running{old, next} {
+		r.untilReady()
+	}
+	c := old.dial("/ws")
+	var hello, resumed struct{ Resume, Type string }
+	_ = json.Unmarshal(c.Receive().Data, &hello)
+	c.Send(`{"type":"join","id":1,"room":"kitchen"}`)
+	c.Receive() // ack
+	old.stop()
+	c.End()
+	if err := old.wait(); err != nil {
+		t.Error(err)
+	}
+	c = next.dial("/ws")
+	c.Receive() // hello
+	c.Send(`{"type":"resume","id":1,"resume":"` + hello.Resume + `"}`)
+	answer := c.Receive()
+	_ = json.Unmarshal(answer.Data, &resumed)
+	if resumed.Type != "joined" {
+		t.Errorf("the answer is %s, want that it is in its room", answer)
 	}
 }

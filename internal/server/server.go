@@ -57,7 +57,7 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
 		TokenTimeout: cfg.TokenTimeout, Engine: behind, SessionTTL: cfg.SessionTTL})
 	s.api = api.New(s.hub, s.desk, gate, api.Options{}, logger)
-	s.relay = relay.New(options, s.desk)
+	s.relay = relay.New(options, behind, s.desk)
 	return s, nil
 }
 

@@ -39,6 +39,8 @@ type Hub interface {
 	Join(t hub.Target, room string) (joined int, err error)
 	Leave(t hub.Target, room, reason string) (left int, err error)
 	Disconnect(t hub.Target, reason string) (int, error)
+	RevokeUser(user string, issuedBefore time.Time) (ended int, err error)
+	RevokeToken(id string, until time.Time) (ended int, err error)
 }
 
 // Keys are the API keys.
@@ -52,9 +54,6 @@ type Keys interface {
 
 // Desk is who lets clients in. *admission.Desk is one.
 type Desk interface {
-	RevokeUser(user string, issuedBefore time.Time) (ended int, err error)
-	RevokeToken(id string, until time.Time) (ended int, err error)
-
 	// Refuse counts a request that was refused, by one of the causes of admission.
 	Refuse(cause string)
 }

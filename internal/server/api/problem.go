@@ -39,6 +39,9 @@ func unavailable(err error) *huma.ErrorModel {
 		return problem(http.StatusServiceUnavailable, "", nil, "%s; what has been done is not known: repeat it later, a publication with the same idempotency key",
 			strings.TrimPrefix(err.Error(), "roomcast: "))
 	}
+	if errors.Is(err, roomcast.ErrTooLarge) {
+		return problem(http.StatusRequestEntityTooLarge, "", nil, "%s", strings.TrimPrefix(err.Error(), "roomcast: "))
+	}
 	return problem(http.StatusInternalServerError, "", nil, "%v", err)
 }
 

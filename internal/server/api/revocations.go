@@ -41,9 +41,9 @@ func (a *API) revoke(_ context.Context, in *revocationInput) (Disconnected, erro
 	case r.Token == "" && r.Until != "":
 		return Disconnected{}, invalid("body.until", nil, `it is for a token: leave it out, or say "issued_before"`)
 	}
-	name, where, when, do := r.User, "user", "issued_before", a.desk.RevokeUser
+	name, where, when, do := r.User, "user", "issued_before", a.hub.RevokeUser
 	if r.Token != "" {
-		name, where, when, do = r.Token, "token", "until", a.desk.RevokeToken
+		name, where, when, do = r.Token, "token", "until", a.hub.RevokeToken
 	}
 	at, fault := instant("body."+when, r.IssuedBefore+r.Until)
 	if err := auth.CheckName(name); err != nil {
@@ -59,7 +59,7 @@ func (a *API) revoke(_ context.Context, in *revocationInput) (Disconnected, erro
 		return Disconnected{}, problem(http.StatusServiceUnavailable, "", nil,
 			"%v; they are forgotten as tokens expire: repeat it later, disconnect whom it is about, or change the keys, which revokes every token", err)
 	case err != nil:
-		return Disconnected{}, err
+		return Disconnected{}, unavailable(err)
 	}
 	a.log.Info("revoked by the backend", where, name, "connections", n)
 	return Disconnected{n}, nil
@@ -82,7 +82,7 @@ func (a *API) revocations(described huma.API) {
 	register(described, operation{
 		id: "revoke", method: http.MethodPost, path: "/v1/revocations", tag: tagUsers, summary: "Revoke tokens",
 		description: "Refuses from now on all tokens that a user has, or one token, and closes the connections that live by them with 3002, those of the raw relay included. " +
-			"A token that was issued later is taken. It is remembered until such tokens have expired, by this server alone, and not beyond a restart.",
+			"A token that was issued later is taken. It is remembered until such tokens have expired, by the servers that run now, each until it is restarted.",
 		errors: []int{http.StatusServiceUnavailable}, body: Revocation{}, maxBody: maxBody, example: `{"disconnected":1}`,
 		bodies: map[string]string{
 			"all of a user":      `{"user":"bob"}`,

@@ -107,8 +107,8 @@ func TestBadRevocations(t *testing.T) {
 	})
 }
 
-// full is a desk whose list of revocations is full.
-type full struct{ Desk }
+// full is a hub whose desk's list of revocations is full.
+type full struct{ Hub }
 
 func (full) RevokeUser(string, time.Time) (int, error)  { return 0, auth.ErrTooManyRevocations }
 func (full) RevokeToken(string, time.Time) (int, error) { return 0, auth.ErrTooManyRevocations }
@@ -117,7 +117,7 @@ func (full) RevokeToken(string, time.Time) (int, error) { return 0, auth.ErrTooM
 func TestTooManyRevocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, roomcast.Options{})
-		w.api.desk = full{w.desk}
+		w.api.hub = full{w.hub}
 		for _, body := range []string{`{"user":"ann"}`, `{"token":"x"}`} {
 			w.refused(request(post, "/v1/revocations", body), http.StatusServiceUnavailable, "100000 revocations", "nothing was revoked", "change the keys")
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/protocol"
@@ -153,4 +154,38 @@ func (h *Hub) Leave(t Target, room, reason string) (left int, err error) {
 func (h *Hub) Disconnect(t Target, reason string) (int, error) {
 	o, err := h.everywhere(t, command{Do: doDisconnect, Reason: reason})
 	return o.Done, err
+}
+
+// RevokeUser is admission.Desk.RevokeUser on all nodes. That a node has not answered is an error too: the others have done it then.
+func (h *Hub) RevokeUser(user string, issuedBefore time.Time) (ended int, err error) {
+	if issuedBefore.IsZero() {
+		issuedBefore = time.Now() // of one clock for all
+	}
+	return h.revoke(command{Do: doRevokeUser, Name: user, When: issuedBefore})
+}
+
+// RevokeToken is admission.Desk.RevokeToken likewise.
+func (h *Hub) RevokeToken(id string, until time.Time) (ended int, err error) {
+	return h.revoke(command{Do: doRevokeToken, Name: id, When: until})
+}
+
+func (h *Hub) revokeHere(cmd command) (ended int, err error) {
+	if cmd.Do == doRevokeUser {
+		return h.desk.RevokeUser(cmd.Name, cmd.When)
+	}
+	return h.desk.RevokeToken(cmd.Name, cmd.When)
+}
+
+func (h *Hub) revoke(cmd command) (ended int, err error) {
+	ended, err = h.revokeHere(cmd)
+	if err != nil || h.roster.node == "" {
+		return ended, err
+	}
+	outcomes, err := h.askIn(allNodes, h.roster.others(), cmd)
+	for _, o := range outcomes {
+		if ended += o.Done; o.Refused != "" && err == nil {
+			err = fmt.Errorf("%w: node %q: %s", roomcast.ErrUnavailable, o.Node, o.Refused)
+		}
+	}
+	return ended, err
 }

@@ -25,6 +25,7 @@ type client struct {
 	admitted bool
 	deadline *time.Timer // to show a token; nil if none is awaited
 	shown    int         // tokens that do not count
+	halfway  bool        // it is to resume its session again, since the engine went away meanwhile
 	pace     pace
 
 	// Set when it is admitted, before others can find it.

@@ -110,17 +110,44 @@ func TestBackendOnOtherNodes(t *testing.T) {
 	})
 }
 
-// A node that does not answer is named, after a time.
+// A node that does not answer is named, after a time. Whom it had can be disconnected all the same: nobody comes back to the session.
 func TestNodeDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := worlds(t, 2, true)
 		all[1].user("ann", nil)
 		synctest.Wait()
+		deaf := all[1].hub.roster.node
 		all[1].hub.Stop()
 		_, _, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("1")})
-		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), all[1].hub.roster.node) {
-			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, all[1].hub.roster.node)
+		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), deaf) {
+			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, deaf)
 		}
+		if _, err := all[0].hub.RevokeUser("bob", time.Time{}); !errors.Is(err, roomcast.ErrUnavailable) {
+			t.Errorf("RevokeUser = %v, want ErrUnavailable", err)
+		}
+		if _, err := all[0].hub.Disconnect(Target{User: "ann"}, ""); err != nil {
+			t.Errorf("Disconnect = %v", err)
+		}
+		if left := all[0].hub.roster.find(Target{User: "ann"}); len(left) > 0 {
+			t.Errorf("%d sessions are left", len(left))
+		}
+	})
+}
+
+// A token that is revoked on one node is so on all.
+func TestRevokedOnAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 3, true)
+		people := []*person{all[0].user("ann", nil), all[1].user("ann", nil), all[2].user("bob", nil)}
+		synctest.Wait()
+		<-time.After(2 * time.Second) // of the bubble's time: tokens are issued in whole seconds
+		if n, err := all[0].hub.RevokeUser("ann", time.Time{}); n != 2 || err != nil {
+			t.Errorf("RevokeUser = %d, %v, want 2", n, err)
+		}
+		for _, p := range people[:2] {
+			p.ends(int(protocol.CloseForbidden), "revoked")
+		}
+		people[2].silent()
 	})
 }
 

@@ -72,7 +72,8 @@ func New(c Config) *Hub {
 	h.limits.Store(&c.Limits)
 	h.rooms = roomcast.New(roomcast.Handler{Connect: h.connect, Messages: h.messages, Close: h.close}, c.Rooms)
 	if h.roster.node != "" {
-		h.tasks.Go(h.listen)
+		h.tasks.Go(func() { h.listen(nodeRoom(h.roster.node)) })
+		h.tasks.Go(func() { h.listen(allNodes) })
 		h.unwatch = c.Engine.Watch(h.watch)
 	}
 	return h

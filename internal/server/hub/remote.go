@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,10 +13,14 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// Nodes tell one another what to do to the clients that are connected there. Each listens in a room of its own, which no client can join.
+// Nodes tell one another what to do to the clients that are connected there. Each listens in a room of its own and in one of all nodes, which no
+// client can join.
 
 // nodeRoom is the room that a node listens in.
 func nodeRoom(node string) string { return "\x01node/" + node }
+
+// allNodes is the room that every node listens in.
+const allNodes = "\x01nodes"
 
 // askTimeout is how long another node may take.
 const askTimeout = 2 * time.Second
@@ -28,6 +33,10 @@ const (
 	doJoin       deed = "join"       // Room
 	doLeave      deed = "leave"      // Room, Reason
 	doDisconnect deed = "disconnect" // Reason
+
+	// On all nodes, and whatever Target is.
+	doRevokeUser  deed = "revoke_user"  // Name, When
+	doRevokeToken deed = "revoke_token" // Name, When
 )
 
 // command is something to do to the clients that Target means.
@@ -37,11 +46,15 @@ type command struct {
 	Room   string `json:",omitempty"`
 	Reason string `json:",omitempty"`
 	Event  []byte `json:",omitempty"`
+
+	Name string    `json:",omitempty"`
+	When time.Time `json:",omitzero"`
 }
 
 // outcome is what came of it, in clients.
 type outcome struct {
-	Done      int // that were joined, taken out or disconnected
+	Node      string // whose it is
+	Done      int    // that were joined, taken out or disconnected
 	Delivered int
 	Failed    int
 	Refused   string `json:",omitempty"` // why one could not join; others may have
@@ -85,11 +98,37 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 		})
 	}
 	asking.Wait()
+	switch {
+	case len(errs) == 0:
+	case sum.Delivered > 0:
+		errs = nil // whoever asks again would have it done twice
+	case cmd.Do == doDisconnect:
+		h.sever(t)
+		errs = nil
+	}
 	return sum, errors.Join(errs...)
+}
+
+// sever ends the sessions that t means and that are still there, of nodes that do not answer: if such a node lives, it learns that they are not its own any more.
+func (h *Hub) sever(t Target) {
+	for _, s := range h.roster.find(t) {
+		if h.roster.adopt(s) {
+			h.announce(s)
+			h.over(s)
+		}
+	}
 }
 
 // perform does it on this node.
 func (h *Hub) perform(cmd command) (o outcome) {
+	o.Node = h.roster.node
+	if cmd.Do == doRevokeUser || cmd.Do == doRevokeToken {
+		n, err := h.revokeHere(cmd)
+		if o.Done = n; err != nil {
+			o.Refused = err.Error()
+		}
+		return o
+	}
 	if cmd.Do == doLeave || cmd.Do == doDisconnect {
 		o.Done = h.performAway(cmd)
 	}
@@ -139,26 +178,39 @@ func (h *Hub) performAway(cmd command) (done int) {
 
 // ask has another node do it.
 func (h *Hub) ask(node string, cmd command) (outcome, error) {
-	answer := make(chan outcome, 1) // never closed
+	outcomes, err := h.askIn(nodeRoom(node), []string{node}, cmd)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcomes[0], nil
+}
+
+// askIn has those who listen in a room do it, of whom the nodes have to answer.
+func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcome, _ error) {
+	answers := make(chan outcome, 64) // never closed
 	id := h.lastAsked.Add(1)
-	h.asked.Store(id, answer)
+	h.asked.Store(id, answers)
 	defer h.asked.Delete(id)
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	if err := h.post(ctx, node, letter{From: h.roster.node, ID: id, Command: &cmd}); err != nil {
-		return outcome{}, err
+	if err := h.post(ctx, room, letter{From: h.roster.node, ID: id, Command: &cmd}); err != nil {
+		return nil, err
 	}
-	select {
-	case o := <-answer:
-		return o, nil
-	case <-ctx.Done():
-		return outcome{}, fmt.Errorf("%w: node %q has not answered within %v", roomcast.ErrUnavailable, node, askTimeout)
+	for len(nodes) > 0 {
+		select {
+		case o := <-answers:
+			outcomes = append(outcomes, o)
+			nodes = slices.DeleteFunc(nodes, func(node string) bool { return node == o.Node })
+		case <-ctx.Done():
+			return outcomes, fmt.Errorf("%w: node %q has not answered within %v", roomcast.ErrUnavailable, nodes[0], askTimeout)
+		}
 	}
+	return outcomes, nil
 }
 
-func (h *Hub) post(ctx context.Context, node string, l letter) error {
+func (h *Hub) post(ctx context.Context, room string, l letter) error {
 	body, _ := json.Marshal(l) // strings, numbers and bytes
-	return h.config.Engine.Publish(ctx, nodeRoom(node), []roomcast.Entry{{Message: roomcast.Binary(body)}})
+	return h.config.Engine.Publish(ctx, room, []roomcast.Entry{{Message: roomcast.Binary(body)}})
 }
 
 // hear takes letters. It is called by the engine: what takes time is done elsewhere.
@@ -169,14 +221,17 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 			continue // of a version that we do not know
 		}
 		if l.Outcome != nil {
-			if answer, ok := h.asked.LoadAndDelete(l.ID); ok {
-				answer.(chan outcome) <- *l.Outcome
+			if answers, ok := h.asked.Load(l.ID); ok {
+				select {
+				case answers.(chan outcome) <- *l.Outcome:
+				default: // of more nodes than were asked for
+				}
 			}
 		}
 		if l.Command != nil {
 			h.later(func() {
 				o := h.perform(*l.Command)
-				_ = h.post(h.ctx, l.From, letter{From: h.roster.node, ID: l.ID, Outcome: &o}) // who asks does not wait for ever
+				_ = h.post(h.ctx, nodeRoom(l.From), letter{From: h.roster.node, ID: l.ID, Outcome: &o}) // who asks does not wait for ever
 			})
 		}
 	}
@@ -196,11 +251,11 @@ func (h *Hub) watch(members []roomcast.Member) {
 }
 
 // listen joins the other nodes, as soon as the engine is there.
-func (h *Hub) listen() {
+func (h *Hub) listen(room string) {
 	retry := time.NewTicker(250 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		_, cancel, err := h.config.Engine.Subscribe(h.ctx, nodeRoom(h.roster.node), h.hear)
+		_, cancel, err := h.config.Engine.Subscribe(h.ctx, room, h.hear)
 		if err == nil {
 			context.AfterFunc(h.ctx, cancel)
 			return

@@ -152,6 +152,9 @@ func unavailable(err error) *refusal {
 	if errors.Is(err, roomcast.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return refuse(protocol.Unavailable, "what lies behind this room is away; repeat it later")
 	}
+	if errors.Is(err, roomcast.ErrTooLarge) {
+		return refuse(protocol.TooLarge, "%v", err)
+	}
 	return refuse(protocol.Internal, "%v", err)
 }
 

@@ -28,7 +28,7 @@ type session struct {
 	// Guarded by roster.mu.
 	address string // where the client is, or was
 	node    string // that it is connected to, or was
-	turn    uint64 // counts its connections: of two nodes that claim it, the one that knows more of them is right
+	turn    uint64 // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
 	rooms   map[string]grip
 	client  *client     // connected to this node; nil otherwise
 	expiry  *time.Timer // of this node and not connected: when it is over
@@ -153,7 +153,7 @@ func (r *roster) claim(c *client, id, connection string) (s *session, rooms map[
 	defer r.mu.Unlock()
 	fresh := c.self.Load()
 	if s, found = r.sessions[id]; s == fresh {
-		return s, nil, nil, false
+		return s, maps.Clone(s.rooms), nil, c.halfway
 	}
 	r.dropLocked(fresh)
 	fresh.client = nil
@@ -163,7 +163,7 @@ func (r *roster) claim(c *client, id, connection string) (s *session, rooms map[
 	}
 	s.stopLocked()
 	before = s.client
-	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, s.turn+1
+	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, max(s.turn+1, uint64(time.Now().UnixMilli()))
 	c.self.Store(s)
 	return s, maps.Clone(s.rooms), before, found
 }
@@ -329,6 +329,30 @@ func (r *roster) nodes(t Target) []string {
 	for _, s := range r.findLocked(t) {
 		if s.node != r.node && !slices.Contains(nodes, s.node) {
 			nodes = append(nodes, s.node)
+		}
+	}
+	return nodes
+}
+
+// adopt makes a session of another node this one's, with nobody connected to it; it reports whether it was another's.
+func (r *roster) adopt(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.node == r.node || r.sessions[s.id] != s {
+		return false
+	}
+	s.node, s.turn = r.node, s.turn+1
+	return true
+}
+
+// others returns the other nodes that have a session.
+func (r *roster) others() (nodes []string) {
+	for _, s := range r.all() {
+		r.mu.RLock()
+		node := s.node
+		r.mu.RUnlock()
+		if node != r.node && !slices.Contains(nodes, node) {
+			nodes = append(nodes, node)
 		}
 	}
 	return nodes

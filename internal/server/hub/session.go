@@ -1,11 +1,13 @@
 package hub
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +93,9 @@ func (h *Hub) announce(s *session) {
 
 // resume makes the client go on with a session that it had on another connection: it is in its rooms again, and gets what it has missed there.
 func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
+	if c.hub.config.SessionTTL > 0 && c.hub.key.Load() == nil {
+		return nil, refuse(protocol.Unavailable, "this server has just begun and does not know the key of resume tokens yet; repeat it later")
+	}
 	id, connection, ok := c.hub.genuine(r.Resume, c.user)
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
@@ -98,7 +103,7 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h, fresh := c.hub, c.self.Load()
-	if h.roster.busy(fresh) {
+	if !c.halfway && h.roster.busy(fresh) {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
 	h.telling.Lock()
@@ -115,12 +120,24 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	for _, p := range r.Positions {
 		positions[p.Room] = roomcast.Position(p.Position)
 	}
+	in := c.conn.Rooms() // since an attempt that has stopped halfway
 	for room, g := range rooms {
+		if slices.Contains(in, room) {
+			continue
+		}
 		since, listed := positions[room]
-		if err := c.restore(room, g, since, listed); err != nil {
+		switch err := c.restore(room, g, since, listed); {
+		case err == nil:
+		case errors.Is(err, roomcast.ErrClosed): // nobody reads the answer; the session waits, in all its rooms
+			return nil, nil
+		case errors.Is(err, roomcast.ErrUnavailable), errors.Is(err, context.DeadlineExceeded): // it stays in all its rooms
+			c.halfway = true
+			return nil, unavailable(err)
+		default:
 			h.roster.exit(c, room)
 		}
 	}
+	c.halfway = false
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }

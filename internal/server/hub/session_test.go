@@ -274,6 +274,6 @@ func TestNoSessionKey(t *testing.T) {
 			t.Errorf("heard %s, want no resume token", hello)
 		}
 		p.say(`{"type":"resume","id":1,"resume":"a.b.c"}`)
-		p.hearsError("1", "forbidden", "")
+		p.hearsError("1", "unavailable", "")
 	})
 }

@@ -24,9 +24,13 @@ type member struct {
 	leave func()          // its address's count; nil if there is none
 }
 
-// New returns a relay with no connections; options are those of its roomcast.Server, and desk says who is let in.
-func New(options roomcast.Options, desk *admission.Desk) *Relay {
+// New returns a relay with no connections; options are those of its roomcast.Server, engine is what reaches other nodes, if there can be any, and desk
+// says who is let in.
+func New(options roomcast.Options, engine roomcast.Engine, desk *admission.Desk) *Relay {
 	r := &Relay{desk: desk}
+	if engine != nil && engine.Node() != "" {
+		options.Engine = apart{engine}
+	}
 	r.rooms = roomcast.New(roomcast.Handler{Connect: r.connect, Relay: true, Close: release}, options)
 	return r
 }
