@@ -130,12 +130,16 @@ func (j *judge) report() {
 			j.t.Errorf("%s: %s", p.name, text)
 		}
 	}
-	for i, v := range j.found {
-		if i == 40 {
-			j.t.Errorf("and %d more", len(j.found)-i)
-			break
+	told := map[history.Rule]int{}
+	for _, v := range j.found {
+		if told[v.Rule]++; told[v.Rule] <= 8 {
+			j.t.Error(v)
 		}
-		j.t.Error(v)
+	}
+	for rule, n := range told {
+		if n > 8 {
+			j.t.Errorf("%s: %d in all", rule, n)
+		}
 	}
 }
 
@@ -230,7 +234,11 @@ func (j *judge) read(rooms ...string) map[string][]history.Seen {
 		if err != nil {
 			j.t.Error(err)
 		}
-		for _, e := range c.Reader(room).Events {
+		events := c.Reader(room).Events
+		if len(events) > 0 && !events[0].Recovered {
+			j.t.Errorf("the history of %s cannot be read from its begin to %v, though nothing of it is too old", room, end)
+		}
+		for _, e := range events {
 			if e.Kind == history.Message {
 				logs[room] = append(logs[room], history.Seen{ID: e.ID, At: e.At})
 			}
