@@ -130,12 +130,16 @@ func (j *judge) report() {
 			j.t.Errorf("%s: %s", p.name, text)
 		}
 	}
-	for i, v := range j.found {
-		if i == 40 {
-			j.t.Errorf("and %d more", len(j.found)-i)
-			break
+	told := map[history.Rule]int{}
+	for _, v := range j.found {
+		if told[v.Rule]++; told[v.Rule] <= 8 {
+			j.t.Error(v)
 		}
-		j.t.Error(v)
+	}
+	for rule, n := range told {
+		if n > 8 {
+			j.t.Errorf("%s: %d in all", rule, n)
+		}
 	}
 }
 
@@ -158,27 +162,33 @@ func (j *judge) bells() (bells []*client.Client) {
 }
 
 func (j *judge) ring(bells []*client.Client) {
-	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
-	defer cancel()
 	for _, room := range allRooms {
 		for _, bell := range bells {
-			if err := bell.Publish(ctx, client.Sending{Room: room, Once: true}); err != nil {
+			if sent, err := j.say(bell, room); err != nil {
 				j.t.Errorf("all is well, and %s cannot publish in %s: %v", bell.Name, room, err)
-				continue
+			} else {
+				j.heard(room, sent)
 			}
-			sent := bell.Published(room)
-			j.heard(ctx, room, sent[len(sent)-1].ID)
 		}
 	}
 }
 
+// say lets a client publish in a room, where it has nothing else to say.
+func (j *judge) say(bell *client.Client, room string) (history.ID, error) {
+	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
+	defer cancel()
+	err := bell.Publish(ctx, client.Sending{Room: room, Once: true})
+	sent := bell.Published(room)
+	return sent[len(sent)-1].ID, err
+}
+
 // heard waits until everybody in a room has got a message. Who has not, Check names.
-func (j *judge) heard(ctx context.Context, room string, id history.ID) {
+func (j *judge) heard(room string, id history.ID) {
 	for _, c := range j.f.present() {
 		if !slices.Contains(c.Rooms, room) {
 			continue
 		}
-		err := until(ctx, patience, func(context.Context) error {
+		err := until(j.t.Context(), patience, func(context.Context) error {
 			if !c.Saw(room, id) {
 				return fmt.Errorf("%s has not got %v in %s", c.Name, id, room)
 			}
@@ -224,7 +234,11 @@ func (j *judge) read(rooms ...string) map[string][]history.Seen {
 		if err != nil {
 			j.t.Error(err)
 		}
-		for _, e := range c.Reader(room).Events {
+		events := c.Reader(room).Events
+		if len(events) > 0 && !events[0].Recovered {
+			j.t.Errorf("the history of %s cannot be read from its begin to %v, though nothing of it is too old", room, end)
+		}
+		for _, e := range events {
 			if e.Kind == history.Message {
 				logs[room] = append(logs[room], history.Seen{ID: e.ID, At: e.At})
 			}

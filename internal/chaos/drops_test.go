@@ -91,12 +91,11 @@ func (f *fleet) sendsAt(c *client.Client, rate int) {
 // drops waits until all have the last message, and compares.
 func (j *judge) drops() {
 	bell := j.f.add(client.Options{Name: "bell", URLs: j.f.urls[:1], Rooms: []string{mainRoom}})
-	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
-	defer cancel()
-	if err := bell.Publish(ctx, client.Sending{Room: mainRoom, Once: true}); err != nil {
+	last, err := j.say(bell, mainRoom)
+	if err != nil {
 		j.t.Fatal(err)
 	}
-	j.heard(ctx, mainRoom, bell.Published(mainRoom)[0].ID)
+	j.heard(mainRoom, last)
 	r := j.f.room(mainRoom, j.read(mainRoom)[mainRoom])
 	j.found = append(j.found, history.Check(r)...)
 	j.t.Logf("%v", history.Measure(r))

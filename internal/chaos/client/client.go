@@ -142,8 +142,16 @@ func (c *Client) End(politely bool) {
 	c.lost = nil
 }
 
-// Home has it come back now if it is away, and not stay away any more.
-func (c *Client) Home() { c.still.Do(func() { close(c.home) }) }
+// Home has it come back now if it is away, and not stay away any more, nor be slow.
+func (c *Client) Home() {
+	c.still.Do(func() { close(c.home) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Slow && c.line != nil {
+		c.line.wire.widen()
+	}
+	c.Slow = false
+}
 
 // Drop takes the client's network away for a while. Silently means that the server is not told: what it sends is swallowed.
 func (c *Client) Drop(away time.Duration, silently bool) {
@@ -246,13 +254,16 @@ type question struct {
 func (c *Client) dial(url string) (*line, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
 	defer cancel()
+	c.mu.Lock()
+	slow := c.Slow
+	c.mu.Unlock()
 	l := &line{heard: time.Now(), pending: map[string]*question{}}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		if tcp, ok := conn.(*net.TCPConn); ok && c.Slow {
+		if tcp, ok := conn.(*net.TCPConn); ok && slow {
 			_ = tcp.SetReadBuffer(16 << 10) // a larger one is no fault
 		}
 		l.wire = &wire{Conn: conn, gone: make(chan struct{})}

@@ -26,6 +26,13 @@ func (w *wire) stall(d time.Duration) {
 	w.until = time.Now().Add(d)
 }
 
+// widen makes room for what has not been read: a connection with little of it is slow even when it reads.
+func (w *wire) widen() {
+	if tcp, ok := w.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(1 << 20) // a smaller one is no fault
+	}
+}
+
 // stalled is until when nothing is read.
 func (w *wire) stalled() time.Time {
 	w.mu.Lock()

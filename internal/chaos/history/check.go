@@ -86,7 +86,7 @@ func (c *checker) agree(who string, s Seen) {
 
 // checkStored holds the history to the acks, if the room keeps everything.
 func (c *checker) checkStored() {
-	if c.room.Keeps != Everything {
+	if c.room.Keeps != Everything || len(c.room.Log) == 0 { // who could not read it has said so
 		return
 	}
 	stored := map[ID]bool{}
