@@ -121,28 +121,8 @@ func (c *cluster) ready() error {
 		if err := ready("http://"+n.addr+"/readyz", n.process); err != nil {
 			return err
 		}
-		if err := n.resumable(); err != nil {
-			return err
-		}
 	}
 	return nil
-}
-
-// resumable waits until a node gives its clients what they need to resume on another one, which may be a little later.
-func (n *node) resumable() error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := dial(n.addr)
-		if err != nil {
-			return err
-		}
-		c.close()
-		if c.hello.Resume != "" {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%s: sessions cannot be resumed", n.name)
-		}
-	}
 }
 
 func (c *cluster) stop() {
