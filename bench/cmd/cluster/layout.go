@@ -160,6 +160,12 @@ func (c *cluster) gauge() gauge {
 	return g
 }
 
+// What disturbs: percent of a processor.
+const (
+	others = "others_cpu_%"
+	stolen = "stolen_%"
+)
+
 // since is what it has done since g: the servers' CPU time, and how much of a processor others had besides.
 func (c *cluster) since(g gauge) (took, servers time.Duration, noise []figure) {
 	now := c.gauge()
@@ -167,7 +173,7 @@ func (c *cluster) since(g gauge) (took, servers time.Duration, noise []figure) {
 	mine := now.own - g.own
 	share := func(d time.Duration) float64 { return 100 * max(0, d.Seconds()) / took.Seconds() }
 	return took, servers, []figure{{"servers_cpu_%", share(servers)}, {"generator_cpu_%", share(mine)},
-		{"others_cpu_%", share(now.all - g.all - servers - mine)}, {"stolen_%", share(now.stolen - g.stolen)}}
+		{others, share(now.all - g.all - servers - mine)}, {stolen, share(now.stolen - g.stolen)}}
 }
 
 // each measures every layout once in each round.
