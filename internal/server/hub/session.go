@@ -91,6 +91,9 @@ func (h *Hub) announce(s *session) {
 
 // resume makes the client go on with a session that it had on another connection: it is in its rooms again, and gets what it has missed there.
 func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
+	if c.hub.key.Load() == nil {
+		return nil, refuse(protocol.Unavailable, "it cannot be told yet whether the resume token is genuine; repeat it later")
+	}
 	id, connection, ok := c.hub.genuine(r.Resume, c.user)
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
