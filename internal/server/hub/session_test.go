@@ -462,7 +462,7 @@ func TestResumeLess(t *testing.T) {
 	})
 }
 
-// Without a key there are no resume tokens, and nothing else is missing.
+// Without a key there are no resume tokens, nor is any judged; nothing else is missing.
 func TestNoSessionKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, false, func(c *Config) { c.SessionTTL = time.Minute })
