@@ -79,13 +79,11 @@ func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
 	memory := memengine.New(memengine.Options{History: cfg.Retentions(), Window: cfg.IdempotencyWindow})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails
-	e := &engine{
+	return &engine{
 		Engine: memory, log: logger, ready: func() error { return nil }, close: memory.Close,
 		secret: func(context.Context) ([]byte, error) { return key, nil },
 		stats:  func() metrics.Engine { return memoryStats(memory.Stats()) },
 	}
-	e.keyed.Store(true) // it is on its way, and needs nobody
-	return e
 }
 
 // natsOptions is what the settings mean for natsengine, but for its Server.
@@ -105,7 +103,7 @@ func natsOptions(cfg *config.Engine, logger *slog.Logger) natsengine.Options {
 func serverOptions(cfg *config.Engine, logger *slog.Logger) natsengine.ServerOptions {
 	return natsengine.ServerOptions{
 		Dir: cfg.Data, MaxStore: int64(cfg.DataMax), Name: cfg.Node, ClusterName: cfg.NATSPrefix,
-		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Logger: logger,
+		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Secret: cfg.ClusterSecret, Logger: logger,
 	}
 }
 
