@@ -280,7 +280,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		o.URL = orElse(o.URL, "nats://127.0.0.1:1")
 		_, err := New(o)
-		if err == nil || !strings.HasPrefix(err.Error(), "natsengine: "+want) || strings.Contains(err.Error(), "sword") {
+		if err == nil || !strings.HasPrefix(err.Error(), "natsengine: "+want) || strings.Contains(err.Error(), "fish") {
 			t.Errorf("%v, want %s", err, want)
 		}
 		if check := o.Check(); check == nil || err == nil || check.Error() != err.Error() {
