@@ -18,7 +18,6 @@ import (
 type Engine struct {
 	o     Options
 	kinds []*kind
-	tails rhythm
 
 	made  chan struct{} // closed by connect once what follows is there
 	gone  chan struct{} // closed once nc is closed and has told so
@@ -53,7 +52,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, kick: make(chan struct{}, 1), rooms: map[string]*room{},
-		made: make(chan struct{}), gone: make(chan struct{}), trouble: trouble{streams: errSetUp}, tails: rhythm{tailEvery, tailTick}}
+		made: make(chan struct{}), gone: make(chan struct{}), trouble: trouble{streams: errSetUp}}
 	e.live = live{e: e, rooms: map[string]*liveRoom{}, out: outbox{wake: make(chan struct{}, 1)}}
 	e.presence = newPresence(presenceConfig{node: o.Node, prefix: o.Prefix, replicas: o.Replicas, lease: o.Lease, linger: o.Linger,
 		timeout: o.Timeout, logger: o.Logger})

@@ -41,8 +41,7 @@ func loseNotifications(e *Engine, room string, n int, publish func()) {
 
 func TestLostNotificationShowsAtTheNext(t *testing.T) {
 	b := newBroker(t)
-	one, two := b.node(), b.node()
-	two.tails.every = time.Hour
+	one, two := b.node(), b.node(func(o *Options) { o.tails.every = time.Hour })
 	l := listen(t, two, "r")
 	publish(t, one, "r", "a")
 	l.await(1)

@@ -51,6 +51,8 @@ type Options struct {
 
 	// Logger is told what an operator wants to know; nil is silence.
 	Logger *slog.Logger
+
+	tails rhythm // zero but in tests
 }
 
 const maxReplicas = 5
@@ -96,6 +98,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Lease = orElse(o.Lease, 5*time.Second)
 	o.Linger = orElse(o.Linger, time.Minute)
 	o.Timeout = orElse(o.Timeout, 5*time.Second)
+	o.tails = rhythm{orElse(o.tails.every, tailEvery), orElse(o.tails.tick, tailTick)}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
