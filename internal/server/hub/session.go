@@ -120,7 +120,11 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	}
 	for room, g := range rooms {
 		since, listed := positions[room]
-		if err := c.restore(room, g, since, listed); err != nil {
+		err := c.restore(room, g, since, listed)
+		if errors.Is(err, roomcast.ErrClosed) {
+			break // this connection has ended as well: the session waits in its rooms for the next
+		}
+		if err != nil {
 			h.roster.exit(c, room)
 		}
 	}
