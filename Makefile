@@ -103,6 +103,11 @@ bench-protocol: build ## what the protocol costs: server CPU per delivery agains
 bench-http: build ## HTTP publishes per second, single and batch (Linux, 2 cores)
 	@$(GO) build -C bench -o bin/publish ./cmd/publish && bench/http.sh $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: build ## several nodes: deliveries, history, recovery, presence; ARGS="-parts recovery -rounds 1" (Linux, 2 cores)
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bench/bin/nats-server github.com/nats-io/nats-server/v2 && $(GO) build -C bench -o bin/cluster ./cmd/cluster && \
+	taskset -c 1 bench/bin/cluster $(ARGS)
+
 .PHONY: bench-capi
 bench-capi: need-go ## a broadcast called from C against the same from Go (Linux)
 	@cd bench && $(GO) run ./cmd/boundary

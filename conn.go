@@ -194,11 +194,7 @@ func (c *Conn) Why() EndReason {
 }
 
 // isOpen reports whether the connection has not begun to close.
-func (c *Conn) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end == nil
-}
+func (c *Conn) isOpen() bool { return c.Why() == "" }
 
 // isIn reports whether c is in r.
 func (c *Conn) isIn(r *room) bool {

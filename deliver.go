@@ -120,6 +120,10 @@ type Publication struct {
 
 	// Once is the idempotency key of the message, which is the only one. It counts in rooms that keep a history (Entry.Once). "" is none.
 	Once string
+
+	// Positions is set by Publish to where each of the messages stands in the history of the room; nil if nobody wants to know. Messages of others
+	// may stand between them.
+	Positions []Position
 }
 
 // Receipt counts what became of a broadcast, in messages for one member each: two messages for three members are six.
@@ -128,7 +132,7 @@ type Receipt struct {
 	Failed    int // found no room in one, and its connection is closed for it: Options.OutboxBytes
 	Dropped   int // found no room in one, and are missed: Options.Slow
 
-	// At is the position of the last message in the history of the room, those before it precede; zero if it keeps none. The counts are
+	// At is the position of the last message in the history of the room; zero if it keeps none. The counts are
 	// zero if it is not. Again is whether nothing was stored now, since there was one with the same Once.
 	At    Position
 	Again bool
@@ -148,6 +152,9 @@ func (s *Server) Publish(room string, p Publication) (Receipt, error) {
 		entries, err := s.publish(room, p)
 		if err != nil || len(entries) == 0 {
 			return Receipt{}, err
+		}
+		for i := range p.Positions {
+			p.Positions[i] = entries[i].Position
 		}
 		if last := entries[len(entries)-1]; last.Position.Epoch != "" || last.Again {
 			return Receipt{At: last.Position, Again: last.Again}, nil

@@ -45,8 +45,8 @@ type Engine interface {
 	// does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
-	// History returns up to limit entries of a room that follow since, oldest first and without a gap; with the zero Position the last
-	// ones. None means that there are none. ErrHistoryGone says that what follows since cannot be had: its epoch is over, or
+	// History returns up to limit entries of a room that follow since, oldest first and without a gap, or fewer if they are large; with the
+	// zero Position the last ones. None means that there are none. ErrHistoryGone says that what follows since cannot be had: its epoch is over, or
 	// the entries are older than what is kept.
 	History(ctx context.Context, room string, since Position, limit int) ([]Entry, error)
 
@@ -111,6 +111,7 @@ const engineTimeout = 10 * time.Second
 
 const (
 	fetchAtOnce = 1000    // entries, from the history
+	entryBytes  = 160     // that an entry takes besides its data
 	greeting    = 4 << 10 // bytes of an outbox that a replay leaves to what goes before it
 )
 
@@ -129,8 +130,9 @@ type feed struct {
 type arrival struct {
 	since   Position
 	at      Position      // where the feed was when it began
-	entries []Entry       // what has come since then
-	reached chan struct{} // closed when the feed has come as far as since
+	entries []Entry       // what has come since then, unless it is too much
+	left    int           // how many bytes more may come; less than 0: too much has
+	reached chan struct{} // closed when the feed has come as far as since, or too much has come
 	there   bool          // that is so
 
 	// Owned by JoinFrom.
@@ -149,14 +151,19 @@ func (f *feed) stop() {
 func (f *feed) advanceLocked(entries []Entry) {
 	f.at = entries[len(entries)-1].Position
 	for _, a := range f.arriving {
-		a.entries = append(a.entries, entries...)
+		for _, e := range entries {
+			a.left -= entryBytes + len(e.Data)
+		}
+		if a.entries = append(a.entries, entries...); a.left < 0 {
+			a.entries = nil
+		}
 		a.lookLocked(f.at)
 	}
 }
 
 // lookLocked sees how far the feed has come.
 func (a *arrival) lookLocked(at Position) {
-	if !a.there && (at.Epoch != a.since.Epoch || at.Offset >= a.since.Offset) {
+	if !a.there && (a.left < 0 || at.Epoch != a.since.Epoch || at.Offset >= a.since.Offset) {
 		a.there = true
 		close(a.reached)
 	}
@@ -207,15 +214,17 @@ func (c *Conn) JoinFrom(room string, j Joining) error {
 func (s *Server) fetch(r *room, a *arrival) error {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	select {
-	case <-a.reached:
-	case <-ctx.Done():
+	if !s.reaches(ctx, a) {
 		a.gone = true // the engine has lost what the connection has seen
 		return nil
 	}
 	for at, size := a.since, 0; at.Epoch != a.at.Epoch || at.Offset < a.at.Offset; { // since may be ahead of where the feed was
-		entries, err := s.opts.Engine.History(ctx, r.name, at, fetchAtOnce)
-		if errors.Is(err, ErrHistoryGone) || err == nil && (len(entries) == 0 || size > s.opts.OutboxBytes) {
+		var entries []Entry
+		err := ErrHistoryGone // for this connection: it is too much
+		if size <= s.opts.OutboxBytes {
+			entries, err = s.opts.Engine.History(ctx, r.name, at, fetchAtOnce)
+		}
+		if errors.Is(err, ErrHistoryGone) || err == nil && len(entries) == 0 {
 			a.gone = true
 			return nil
 		}
@@ -229,6 +238,24 @@ func (s *Server) fetch(r *room, a *arrival) error {
 		}
 	}
 	return nil
+}
+
+// reaches reports whether the feed has come as far as what the arrival has seen. If that was on another node, it may still have to.
+func (s *Server) reaches(ctx context.Context, a *arrival) bool {
+	select {
+	case <-a.reached:
+		return true
+	default:
+	}
+	if s.opts.Engine.Node() == "" {
+		return false // there is no other node
+	}
+	select {
+	case <-a.reached:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // welcomeLocked greets a new member and replays what it has missed. full is whether the outbox cannot take it: then c has begun to close.
@@ -279,7 +306,7 @@ func (c *Conn) replay(r *room, a *arrival) (messages []Message, ok bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return messages, !a.gone && c.out.bytes+size <= c.srv.opts.OutboxBytes-greeting
+	return messages, !a.gone && a.left >= 0 && c.out.bytes+size <= c.srv.opts.OutboxBytes-greeting
 }
 
 // attach subscribes a fresh room, or waits until who found it fresh has done so.
@@ -381,7 +408,7 @@ func (r *room) expect(c *Conn, since Position) *arrival {
 	if since.Epoch == "" || r.feed.at.Epoch == "" || c.isIn(r) {
 		return nil
 	}
-	a := &arrival{since: since, at: r.feed.at, reached: make(chan struct{})}
+	a := &arrival{since: since, at: r.feed.at, left: c.srv.opts.OutboxBytes, reached: make(chan struct{})}
 	a.lookLocked(a.at)
 	r.feed.arriving = append(r.feed.arriving, a)
 	return a

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/memengine"
@@ -231,6 +232,22 @@ func TestReplayAhead(t *testing.T) {
 	})
 }
 
+// Where there are no other nodes, a position that this one has not reached is none: nobody waits for it.
+func TestReplayAheadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := memengine.New(logs)
+		defer engine.Close()
+		h := newHub(t, roomcast.Options{Engine: engine, Render: place, PingInterval: -1}, nil)
+		h.dial("log") // the room stays, and its epoch
+		client, conn := h.dial("other")
+		began := time.Now()
+		err := conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: epochOf(t, engine), Offset: 1}, Greet: greeting})
+		expect(t, "error", err, nil)
+		expect(t, "greeting", client.Receive().String(), "after 0 false")
+		expect(t, "wait", time.Since(began), 0)
+	})
+}
+
 func epochOf(t *testing.T, e roomcast.Engine) string {
 	at, cancel, err := e.Subscribe(t.Context(), "log", func([]roomcast.Entry) {})
 	if err != nil {
@@ -269,6 +286,34 @@ func TestReplayRefused(t *testing.T) {
 		expect(t, "join", conn.JoinFrom("log", roomcast.Joining{Since: since, Greet: greeting}), nil)
 		expect(t, "what can be replayed", client.Receive().String(), "after 5 true")
 		expect(t, "the last", len(client.Receive().Data), len(large.Data)+2)
+	})
+}
+
+// While a client waits for what it says it has seen, no more is kept for it than it could be sent.
+func TestReplayTooMuchMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hubs, _ := nodes(t, 1)
+		_, keeper := hubs[0].dial("other")
+		expect(t, "join", keeper.Join("log"), nil)
+		large := roomcast.Publication{Messages: []roomcast.Message{roomcast.Text(strings.Repeat("x", 300<<10))}, Sessions: []string{keeper.Session()}}
+		first, err := hubs[0].Publish("log", large)
+		expect(t, "error", err, nil)
+		client, conn := hubs[0].dial("other")
+		began, joined := time.Now(), make(chan time.Duration)
+		go func() {
+			err := conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: first.At.Epoch, Offset: 1 << 50}, Greet: greeting})
+			if err != nil {
+				t.Error(err)
+			}
+			joined <- time.Since(began)
+		}()
+		synctest.Wait() // it waits
+		for range 4 {
+			_, err := hubs[0].Publish("log", large)
+			expect(t, "error", err, nil)
+		}
+		expect(t, "time until it has joined", <-joined, 0)
+		expect(t, "greeting", client.Receive().String(), "after 5 false")
 	})
 }
 

@@ -5,11 +5,7 @@ import (
 	"github.com/roomcast/roomcast/internal/wheel"
 )
 
-// A wheel of the server's connections turns once per Options.PingInterval, slot by slot. Under its first hand connections are pinged, under the
-// second, which follows at the distance of Options.PongTimeout, those that have not answered are closed. So a connection costs neither a timer
-// nor a goroutine (docs/decisions/0002-heartbeat-wheel.md).
-
-// turnWheel is called by the wheel's timer, which runs while there are connections.
+// turnWheel pings the connections under the first hand and closes those under the second that have not answered: docs/decisions/0002. It is called by the wheel's timer, which runs while there are connections.
 func (s *Server) turnWheel() {
 	tick := s.opts.PingInterval / wheel.Slots
 	s.mu.Lock()
@@ -69,6 +65,3 @@ func (c *Conn) checkPong() {
 
 // heard notes that bytes came.
 func (p *pulse) heard(midFrame bool) { p.active, p.midFrame = true, midFrame }
-
-// pong notes the answer to a ping.
-func (p *pulse) pong() { p.awaiting = false }

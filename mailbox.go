@@ -128,7 +128,7 @@ func (i *inbound) OnPong([]byte) {
 	c := (*Conn)(i)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pulse.pong()
+	c.pulse.awaiting = false
 }
 
 // OnClose is session.Handler: the client closes, or answers our Close frame.

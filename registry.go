@@ -1,11 +1,8 @@
 package roomcast
 
 import (
-	"fmt"
 	"hash/maphash"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 )
 
 // registry is the rooms by name, and the one place where memberships begin and end. It is sharded by name, so that rooms seldom
@@ -153,22 +150,4 @@ func (g *registry) count() int {
 		s.mu.RUnlock()
 	}
 	return n
-}
-
-// checkRoom reports what is wrong with a room name.
-func checkRoom(name string, limit int) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("%w: it is empty; give it 1 to %d bytes", ErrRoomName, limit)
-	case len(name) > limit:
-		return fmt.Errorf("%w: it has %d bytes; give it at most %d", ErrRoomName, len(name), limit)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%w: %q is not valid UTF-8", ErrRoomName, name)
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return fmt.Errorf("%w: %q has the control character %U in it; leave it out", ErrRoomName, name, r)
-		}
-	}
-	return nil
 }

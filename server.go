@@ -17,6 +17,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/door"
 	"github.com/roomcast/roomcast/internal/netloop"
+	"github.com/roomcast/roomcast/internal/roomname"
 	"github.com/roomcast/roomcast/internal/tally"
 	"github.com/roomcast/roomcast/internal/wheel"
 )
@@ -97,7 +98,12 @@ func New(h Handler, o Options) *Server {
 
 // CheckRoom reports what is wrong with the name of a room, as an ErrRoomName: it has 1 to Options.MaxRoomNameBytes bytes of valid
 // UTF-8 without control characters.
-func (s *Server) CheckRoom(name string) error { return checkRoom(name, s.opts.MaxRoomNameBytes) }
+func (s *Server) CheckRoom(name string) error {
+	if err := roomname.Check(name, s.opts.MaxRoomNameBytes); err != nil {
+		return fmt.Errorf("%w: %w", ErrRoomName, err)
+	}
+	return nil
+}
 
 // Members returns the connections in the room, in no order; none if there is no such room.
 func (s *Server) Members(room string) []*Conn {

@@ -87,7 +87,8 @@ func (e *Engine) standsAt(name string, at roomcast.Position) bool {
 	return r.reader != nil && r.reader.isOpen && r.reader.tail.Position == at
 }
 
-// read reads entries, limit at most. If some are missing it returns what comes after, and before only if nothing may be missing.
+// read reads entries, limit at most. If some are missing it returns what comes after, and before only if nothing may be missing: then it also
+// stops when it has many bytes, since who wants more can go on from there.
 func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.Entry, error) {
 	seq, err := e.seek(ctx, what)
 	if err != nil {
@@ -95,7 +96,8 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 	}
 	end := what.last.last()
 	var entries []roomcast.Entry
-	for try := 0; len(entries) < limit && seq <= what.last.seq; {
+	bytes := 0
+	for try := 0; len(entries) < limit && seq <= what.last.seq && !(what.whole && len(entries) > 0 && bytes >= fetchBytes); {
 		found, err := e.following(ctx, what.kind, what.room, seq, fetchMessages)
 		if len(found) == 0 { // it failed, or the server is behind, or the rest has been forgotten meanwhile
 			if try++; !e.pause(ctx, try) {
@@ -124,7 +126,7 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 				}
 				entries = nil
 			}
-			entries = append(entries, more...)
+			entries, bytes = append(entries, more...), bytes+len(b.body)
 		}
 	}
 	return entries[:min(limit, len(entries))], nil

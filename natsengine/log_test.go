@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -166,6 +167,28 @@ func TestHistory(t *testing.T) {
 		if got, want := history(t, e, "r", roomcast.Position{}, limit), all[max(0, len(all)-limit):]; !slices.Equal(said(got), said(want)) {
 			t.Fatalf("the last %d: %d entries, want %d", limit, len(got), len(want))
 		}
+	}
+}
+
+// Who asks for a thousand large entries is not given all of them at once.
+func TestHistoryOfLargeEntries(t *testing.T) {
+	b := newBroker(t)
+	e := b.node()
+	const count, size = 40, 100 << 10
+	for range count {
+		publish(t, e, "r", strings.Repeat("x", size))
+	}
+	at := roomcast.Position{Epoch: history(t, e, "r", roomcast.Position{}, 1)[0].Position.Epoch}
+	for calls := 1; at.Offset < count; calls++ {
+		got := history(t, e, "r", at, 1000)
+		if len(got) == 0 || len(got)*size > 2*fetchBytes+size {
+			t.Fatalf("%d entries of %d bytes after offset %d", len(got), size, at.Offset)
+		}
+		contiguous(t, at, got)
+		at = got[len(got)-1].Position
+	}
+	if got := history(t, e, "r", roomcast.Position{}, 1000); len(got) != count {
+		t.Fatalf("the last are %d, want all %d", len(got), count)
 	}
 }
 

@@ -34,8 +34,11 @@ type ServerOptions struct {
 	ClusterName string
 
 	// ClusterListen is the address at which the other servers reach it, "0.0.0.0:6222" for instance. Zero means that it runs alone. What goes
-	// between servers is neither encrypted nor authenticated: the port belongs into a private network.
+	// between servers is not encrypted: the port belongs into a private network.
 	ClusterListen string
+
+	// Secret is what the servers of a cluster know, and nobody else: who does not is not let in. Zero means that everybody is who reaches the port.
+	Secret string
 
 	// Peers are the addresses at which it reaches the others. One is enough, since they tell each other the rest; all are better, since each of
 	// them may be away.
@@ -167,7 +170,14 @@ func (o ServerOptions) checkCluster(opts *server.Options) error {
 		if err != nil || host == "" || port == "" || strings.Contains(peer, "@") {
 			return fmt.Errorf("natsengine: ServerOptions.Peers: %q is no host:port", peer)
 		}
-		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: peer})
+		route := &url.URL{Scheme: "nats-route", Host: peer}
+		if o.Secret != "" {
+			route.User = url.UserPassword("roomcast", o.Secret)
+		}
+		opts.Routes = append(opts.Routes, route)
+	}
+	if o.Secret != "" {
+		opts.Cluster.Username, opts.Cluster.Password = "roomcast", o.Secret
 	}
 	return nil
 }

@@ -57,6 +57,8 @@ type claim struct {
 	info  []byte
 	gone  bool
 	rev   uint64 // of the version which it replaces; 0: whatever is there, since a member belongs to the node that presented it last
+	over  uint64 // if it is gone before it was written: of another node's version, which is replaced all the same, so that the other gives up
+	other uint64 // while rev is 0: of the latest version of another node that has been read
 	dirty bool   // to be written
 	tries int    // that have failed since the last success
 }
@@ -97,7 +99,12 @@ func (t *table) present(m roomcast.Member) {
 		if rec == nil || rec.claim == nil || rec.claim.gone {
 			return // nobody of ours
 		}
-		rec.claim.gone, rec.claim.info, rec.claim.dirty = true, nil, true
+		rec.claim.gone, rec.claim.dirty = true, true
+		if rec.claim.rev == 0 && rec.stored && rec.owner != t.self {
+			rec.claim.over = rec.rev
+		} else {
+			rec.claim.info = nil
+		}
 	} else {
 		rec = t.record(m.ID)
 		switch c := rec.claim; {
@@ -161,7 +168,9 @@ func (t *table) weigh(rec *record) {
 	case c.rev != 0: // another node has presented it since
 		t.setClaim(rec, nil)
 		return
-	} // otherwise our own first version is on its way, and counts if it comes later
+	default: // our own first version is on its way, and counts if it comes later
+		c.other = rec.rev
+	}
 	t.enqueue(rec)
 }
 
@@ -208,7 +217,8 @@ func (t *table) next() (job, bool) {
 		t.queue = t.queue[1:]
 		rec.queued = false
 		c := rec.claim
-		if c != nil && c.gone && (c.rev == 0 || t.revived(rec)) {
+		outdoes := c != nil && c.outdoes(rec)
+		if c != nil && c.gone && !outdoes && (c.rev == 0 || t.revived(rec)) {
 			t.setClaim(rec, nil) // there is nothing to be taken out
 			c = nil
 		}
@@ -216,11 +226,16 @@ func (t *table) next() (job, bool) {
 			t.refresh(rec)
 			continue
 		}
-		c.dirty, rec.writing = false, true
-		return job{rec.id, c, c.info, c.gone, c.rev, c.tries}, true
+		c.dirty, rec.writing = outdoes, true // if it does, there are two to be written
+		return job{rec.id, c, c.info, c.gone && !outdoes, c.rev, c.tries}, true
 	}
 	t.queue = nil
 	return job{}, false
+}
+
+// outdoes reports whether the member is to be gone although what the bucket says is another node's: this one has presented it since.
+func (c *claim) outdoes(rec *record) bool {
+	return c.gone && c.rev == 0 && c.over != 0 && c.over == rec.rev
 }
 
 // revived reports whether a record that was to be swept belongs to a node that is there again.
@@ -243,7 +258,7 @@ func (t *table) written(j job, rev uint64) {
 		return
 	case rec.rev > rev: // the reading was faster, and has seen what came after
 		switch {
-		case rec.stored && rec.owner != t.self || !rec.stored && c.gone:
+		case rec.stored && rec.owner != t.self || !rec.stored && c.gone || c.other > rev:
 			t.setClaim(rec, nil)
 		case !rec.stored:
 			c.rev, c.dirty = 0, true
@@ -347,7 +362,7 @@ func (t *table) visible(rec *record) *roomcast.Member {
 	switch {
 	case rec.claim != nil && !rec.claim.gone:
 		return &roomcast.Member{ID: rec.id, Node: t.node, Info: rec.claim.info}
-	case !rec.stored || rec.owner == t.self || t.owners[rec.owner].expired:
+	case !rec.stored || rec.owner == t.self || t.owners[rec.owner].expired || rec.claim != nil && rec.claim.outdoes(rec):
 		return nil
 	}
 	return &roomcast.Member{ID: rec.id, Node: rec.node, Info: rec.info}
@@ -356,7 +371,7 @@ func (t *table) visible(rec *record) *roomcast.Member {
 // leave leaves sweeping to others. What this node presents stays in the bucket: once its lease is given back it is a dead node's, to be taken over or gone.
 func (t *table) leave() {
 	for _, rec := range t.records {
-		if c := rec.claim; c != nil && c.gone && rec.stored && rec.owner != t.self {
+		if c := rec.claim; c != nil && c.gone && rec.stored && rec.owner != t.self && !c.outdoes(rec) {
 			t.setClaim(rec, nil)
 			t.refresh(rec)
 		}

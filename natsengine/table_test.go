@@ -302,3 +302,68 @@ func TestTablesAgree(t *testing.T) {
 		}
 	})
 }
+
+// Whom another node presented, and then this one, is gone once this one says so, also if neither has been written yet.
+func TestTakenAndGoneAtOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		between func(n *table) // presenting it and saying that it is gone
+		newer   bool           // the other node has presented it again meanwhile
+	}{
+		"nothing written": {between: func(*table) {}},
+		"a write failed": {between: func(n *table) {
+			if j, ok := n.next(); ok {
+				n.written(j, 0)
+			}
+		}},
+		"presented again": {between: func(*table) {}, newer: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newTable("a", "life of a")
+			n.put("m", 1, version{"life of b", "b", []byte("b's")}, epoch)
+			n.present(roomcast.Member{ID: "m", Info: []byte("a's")})
+			test.between(n)
+			n.present(roomcast.Member{ID: "m", Gone: true})
+			n.retry()
+			if told := n.told(); len(told) > 0 {
+				t.Errorf("still there: %+v", told)
+			}
+			if test.newer {
+				n.put("m", 2, version{"life of b", "b", []byte("b's again")}, epoch)
+			} else {
+				j, ok := n.next()
+				if !ok || j.gone || string(j.info) != "a's" {
+					t.Fatalf("written is %+v, %v, want that it is this node's first", j, ok)
+				}
+				n.written(j, 2)
+				j, ok = n.next()
+				if !ok || !j.gone || j.rev != 2 {
+					t.Fatalf("written is %+v, %v, want that revision 2 is deleted", j, ok)
+				}
+				n.written(j, 3)
+				n.removed("m", 3)
+				if len(n.records) > 0 || n.claims > 0 {
+					t.Errorf("what stays: %v, %d claims", n.records, n.claims)
+				}
+			}
+			if _, ok := n.next(); ok {
+				t.Error("something is still to be written")
+			}
+			if told := n.told(); test.newer != (len(told) == 1 && told[0].Node == "b") {
+				t.Errorf("there are %+v", told)
+			}
+		})
+	}
+}
+
+// Whom another node has presented and said to be gone, both before this one is told that its own word was written, is gone.
+func TestTakenAndGoneBeforeTheAnswer(t *testing.T) {
+	n := newTable("b", "life of b")
+	n.present(roomcast.Member{ID: "m", Info: []byte("b's")})
+	j, _ := n.next()
+	n.put("m", 2, version{"life of a", "a", []byte("a's")}, epoch)
+	n.removed("m", 3)
+	n.written(j, 1)
+	if _, ok := n.next(); ok || len(n.told()) > 0 {
+		t.Errorf("there is %v, to be written: %v", n.told(), ok)
+	}
+}

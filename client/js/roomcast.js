@@ -47,7 +47,7 @@ export function afterClose(code) {
  * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
  *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
- *   come and gone; `truncated`: they were too many to be listed.
+ *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
  *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
  * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, resume?: string,

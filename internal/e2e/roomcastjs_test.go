@@ -34,6 +34,12 @@ func TestClientJSInNode(t *testing.T) {
 	runLive(t, "client.node.test.mjs")
 }
 
+// TestClientJSResumes: connections that break, in rooms with a history, with one server.
+func TestClientJSResumes(t *testing.T) {
+	t.Parallel()
+	runLive(t, "client.resume.test.mjs")
+}
+
 // TestClientJSThroughRestarts: a hundred clients through three restarts of the server.
 func TestClientJSThroughRestarts(t *testing.T) { runLive(t, "client.restarts.test.mjs") }
 

@@ -28,10 +28,11 @@ export function mint(claims, seconds) {
   return `${signed}.${createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
 }
 
-/** A running `roomcast serve` that can be ended, and started again on its port. */
-export class RoomcastServer {
-  /** @type {ChildProcess | undefined} */ #child;
-  /** @type {string[]} what it has logged */ log = [];
+/** One that the system does not hand out to whoever connects. */
+export const somePort = () => 15_000 + Math.floor(Math.random() * 15_000);
+
+/** Where clients connect to. */
+export class Endpoint {
   /** Every WebSocket a client of dial() has made. @type {WebSocket[]} */
   sockets = [];
   /** The close codes they have seen, in order. @type {number[]} */
@@ -39,8 +40,51 @@ export class RoomcastServer {
   /** @type {Client[]} */ #clients = [];
   port = 0;
 
+  /** @param {string} path */
+  url(path) {
+    return `http://127.0.0.1:${this.port}${path}`;
+  }
+
+  /** A client of it, in Node. @param {Options} [options] */
+  dial(options) {
+    const endpoint = this;
+    class Socket extends WebSocket {
+      /** @param {string} url @param {string} protocol */
+      constructor(url, protocol) {
+        super(url, protocol);
+        endpoint.sockets.push(this);
+        this.on("close", (code) => endpoint.closeCodes.push(code));
+      }
+    }
+    // A tenth of the usual delays: what is tested is that they come back, not how long that takes.
+    const client = connect(this.url("/ws"), { WebSocket: Socket, random: () => Math.random() / 10, ...options });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** What the HTTP API answers. @param {string} method @param {string} path @param {any} [body] */
+  async api(method, path, body) {
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(this.url(path), { method, headers, body: body && JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return /** @type {Promise<any>} */ (response.json());
+  }
+
+  /** Ends all clients of it. */
+  hangUp() {
+    for (const client of this.#clients) client.close();
+    for (const socket of this.sockets) socket.terminate();
+  }
+}
+
+/** A running `roomcast serve` that can be ended, and started again on its port. */
+export class RoomcastServer extends Endpoint {
+  /** @type {ChildProcess | undefined} */ #child;
+  /** @type {string[]} what it has logged */ log = [];
+
   /** @param {string[]} args of serve */
   constructor(...args) {
+    super();
     this.args = args;
   }
 
@@ -48,7 +92,7 @@ export class RoomcastServer {
     // Not among those the system hands out to whoever connects: while the server is away, a client that tries its port could get just that
     // one as its own, and be connected to itself.
     for (let tries = this.port ? 1 : 20; tries > 0; tries--) {
-      const port = this.port || 15_000 + Math.floor(Math.random() * 15_000);
+      const port = this.port || somePort();
       const child = (this.#child = spawn(binary, ["serve", "--addr", `127.0.0.1:${port}`, ...this.args], { stdio: ["ignore", "ignore", "pipe"] }));
       running.add(child);
       child.once("exit", () => running.delete(child));
@@ -85,39 +129,8 @@ export class RoomcastServer {
 
   /** Ends it and all clients of it. */
   async clear() {
-    for (const client of this.#clients) client.close();
-    for (const socket of this.sockets) socket.terminate();
+    this.hangUp();
     await this.end("SIGKILL");
-  }
-
-  /** @param {string} path */
-  url(path) {
-    return `http://127.0.0.1:${this.port}${path}`;
-  }
-
-  /** A client of it, in Node. @param {Options} [options] */
-  dial(options) {
-    const server = this;
-    class Socket extends WebSocket {
-      /** @param {string} url @param {string} protocol */
-      constructor(url, protocol) {
-        super(url, protocol);
-        server.sockets.push(this);
-        this.on("close", (code) => server.closeCodes.push(code));
-      }
-    }
-    // A tenth of the usual delays: what is tested is that they come back, not how long that takes.
-    const client = connect(this.url("/ws"), { WebSocket: Socket, random: () => Math.random() / 10, ...options });
-    this.#clients.push(client);
-    return client;
-  }
-
-  /** What the HTTP API answers. @param {string} method @param {string} path @param {any} [body] */
-  async api(method, path, body) {
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch(this.url(path), { method, headers, body: body && JSON.stringify(body) });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return /** @type {Promise<any>} */ (response.json());
   }
 }
 

@@ -16,8 +16,8 @@ func batch(t testing.TB, protocol bool) (m *member, n uint64, frames func() []by
 	s := r.senders[0]
 	var payload []byte
 	if protocol {
-		s.envelope = []byte(messageBegins + `"room":"` + m.room.name + `","from":{"connection":"` + strings.Repeat("c", 13) + `"`)
-		payload = append(payload, string(s.envelope)+dataBegins...)
+		s.envelope = envelope{[]byte(messageBegins + `"room":"` + m.room.name + `"`), []byte(`,"from":{"connection":"` + strings.Repeat("c", 13) + `"`)}
+		payload = append(payload, string(s.envelope.room)+`,"epoch":"k3v9","offset":57`+string(s.envelope.from)+dataBegins...)
 	}
 	header := 4 + len(payload) // in a frame of 126 bytes or more
 	frame := ws.MustCompileFrame(ws.NewTextFrame(append(appendHeader(payload, r.word, stamp{}), r.filling...)))

@@ -30,10 +30,13 @@ type fake struct {
 	// With the protocol: what is sent right after the upgrade, and what answers a join; nil means hello, and an ack.
 	// The connection c? is that of the client.
 	hello, ack [][]byte
+	// Its rooms keep a history: messages say where they stand in it.
+	history bool
 
 	mu      sync.Mutex
 	members []*fakeMember
 	got     int // messages from senders
+	offset  int // of the last message
 }
 
 type fakeMember struct {
@@ -129,11 +132,22 @@ func (f *fake) request(m *fakeMember, payload []byte) []byte {
 		f.mu.Unlock()
 		m.say(f.ack, `{"type":"ack","id":%s}`, r.ID)
 	case err == nil && r.Type == "send" && r.Room == m.room && r.Echo != nil && !*r.Echo && r.Data != nil:
-		return fmt.Appendf(nil, `{"type":"message","room":%q,"from":{"connection":%q},"data":%s}`, r.Room, m.id, r.Data)
+		return fmt.Appendf(nil, `{"type":"message","room":%q%s,"from":{"connection":%q},"data":%s}`, r.Room, f.position(), m.id, r.Data)
 	default:
 		f.t.Errorf("a client sent %s: %v", payload, err)
 	}
 	return nil
+}
+
+// position is where the next message stands.
+func (f *fake) position() string {
+	if !f.history {
+		return ""
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.offset++
+	return fmt.Sprintf(`,"epoch":"k3v9","offset":%d`, f.offset)
 }
 
 // say queues frames or, if there are none, a text frame.

@@ -23,6 +23,8 @@ const (
 	dataBegins    = `},"data":"` // behind the members of "from"
 	dataEnds      = `"}`
 	maxEnvelope   = 512 // bytes of a message before its data
+	maxEpoch      = 16  // bytes
+	maxDigits     = 16  // of an offset
 )
 
 // sendTo is what a sender puts before the header of each message to the room. What is behind it is text that JSON has no escapes for, so
@@ -36,9 +38,28 @@ func (s *sender) wrote(envelope []byte) bool {
 	if !s.run.cfg.Protocol {
 		return true // there is none
 	}
-	rest, ok := bytes.CutPrefix(envelope, s.envelope)
-	return ok && (string(rest) == dataBegins ||
+	rest, inRoom := bytes.CutPrefix(envelope, s.envelope.room)
+	rest, from := bytes.CutPrefix(afterPosition(rest), s.envelope.from)
+	return inRoom && from && (string(rest) == dataBegins ||
 		bytes.HasPrefix(rest, []byte(`,"user":"`)) && bytes.HasSuffix(rest, []byte(`"`+dataBegins)))
+}
+
+// envelope is how the messages of a sender begin, for others. In a room with a history, the position of the message is between the two.
+type envelope struct{ room, from []byte }
+
+// afterPosition is what comes after the position of a message, which is there in rooms with a history: all of rest if there is none.
+func afterPosition(rest []byte) []byte {
+	epoch, found := bytes.CutPrefix(rest, []byte(`,"epoch":"`))
+	end := bytes.IndexByte(epoch, '"')
+	if !found || end < 1 || end > maxEpoch {
+		return rest
+	}
+	offset, found := bytes.CutPrefix(epoch[end:], []byte(`","offset":`))
+	after := bytes.TrimLeft(offset, "0123456789")
+	if digits := len(offset) - len(after); !found || digits == 0 || digits > maxDigits {
+		return rest
+	}
+	return after
 }
 
 // strange counts a message that is none of the run's, or not as it was sent; body is its beginning.
@@ -75,7 +96,10 @@ func (m *member) enter(ctx context.Context, conn net.Conn, early []byte) (rest [
 		return nil, err
 	}
 	if m.id < len(m.run.senders) {
-		m.run.senders[m.id].envelope = fmt.Appendf(nil, `%s"room":"%s","from":{"connection":%s`, messageBegins, m.room.name, hello.Connection)
+		m.run.senders[m.id].envelope = envelope{
+			room: fmt.Appendf(nil, `%s"room":"%s"`, messageBegins, m.room.name),
+			from: fmt.Appendf(nil, `,"from":{"connection":%s`, hello.Connection),
+		}
 	}
 	if _, err := conn.Write(appendFrame(nil, ws.OpText, fmt.Appendf(nil, `{"type":"join","id":1,"room":"%s"}`, m.room.name))); err != nil {
 		return nil, cannotEnter("ack of the join", err)

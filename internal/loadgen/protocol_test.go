@@ -19,9 +19,9 @@ func text(payload string) []byte { return ws.MustCompileFrame(ws.NewTextFrame([]
 
 // TestProtocol holds that the protocol carries the same load, in as many bytes of the application, to the members of the same room.
 func TestProtocol(t *testing.T) {
-	for _, size := range []int{HeaderBytes, 100, 5000} {
+	for i, size := range []int{HeaderBytes, 100, 5000, HeaderBytes, 100, 5000} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &fake{t: t, protocol: true}
+			f := &fake{t: t, protocol: true, history: i >= 3}
 			f.mangle = func(_ *fakeMember, _ int, frame []byte) [][]byte {
 				var m struct{ Data string }
 				if err := json.Unmarshal(frame[strings.IndexByte(string(frame), '{'):], &m); err != nil || len(m.Data) != size {
@@ -51,25 +51,33 @@ func TestProtocolFaults(t *testing.T) {
 		spoil     func(frame []byte) []byte
 		want      Faults
 		complaint string
+		history   bool
 	}{
-		"another sender": {replace(`"connection":"c`, `"connection":"d`), Faults{Damaged: 1, Missing: 1}, ""},
-		"another room":   {replace(`"room":"b`, `"room":"B`), Faults{Damaged: 1, Missing: 1}, ""},
-		"no sender":      {replace(`"from"`, `"form"`), Faults{Damaged: 1, Missing: 1}, ""},
-		"filling":        {replace(`roomcast"}`, `roomcats"}`), Faults{Damaged: 1, Missing: 1}, ""},
-		"header":         {replace(`"data":"rc`, `"data":"cr`), Faults{Damaged: 1, Missing: 1}, ""},
-		"base64":         {replace(`"data"`, `"base64"`), Faults{Damaged: 1, Missing: 1}, ""},
-		"a user":         {replace(`"},"data"`, `","user":"ann"},"data"`), Faults{}, ""},
-		"half a user":    {replace(`"},"data"`, `","user":5},"data"`), Faults{Damaged: 1, Missing: 1}, ""},
+		"another sender":      {replace(`"connection":"c`, `"connection":"d`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"another room":        {replace(`"room":"b`, `"room":"B`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"no sender":           {replace(`"from"`, `"form"`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"filling":             {replace(`roomcast"}`, `roomcats"}`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"header":              {replace(`"data":"rc`, `"data":"cr`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"base64":              {replace(`"data"`, `"base64"`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"a user":              {replace(`"},"data"`, `","user":"ann"},"data"`), Faults{}, "", false},
+		"half a user":         {replace(`"},"data"`, `","user":5},"data"`), Faults{Damaged: 1, Missing: 1}, "", false},
+		"a position":          {replace(`"epoch":"k3v9"`, `"epoch":"0123456789abcdef"`), Faults{}, "", true},
+		"too long an epoch":   {replace(`"epoch":"k3v9"`, `"epoch":"0123456789abcdefg"`), Faults{Damaged: 1, Missing: 1}, "", true},
+		"no epoch":            {replace(`"epoch":"k3v9"`, `"epoch":""`), Faults{Damaged: 1, Missing: 1}, "", true},
+		"no offset":           {replace(`"offset":`, `"offset":-`), Faults{Damaged: 1, Missing: 1}, "", true},
+		"half a position":     {replace(`"epoch":"k3v9",`, ``), Faults{Damaged: 1, Missing: 1}, "", true},
+		"history, a sender":   {replace(`"connection":"c`, `"connection":"d`), Faults{Damaged: 1, Missing: 1}, "", true},
+		"history, and a room": {replace(`"room":"b`, `"room":"B`), Faults{Damaged: 1, Missing: 1}, "", true},
 		"error": {func([]byte) []byte { return text(`{"type":"error","code":"not_joined","message":"join it first"}`) },
-			Faults{Unexpected: 1, Missing: 1}, " of 2 was sent `" + `{"type":"error","code":"not_joined","message":"join it first"}` + "`"},
+			Faults{Unexpected: 1, Missing: 1}, " of 2 was sent `" + `{"type":"error","code":"not_joined","message":"join it first"}` + "`", false},
 		"gap": {func([]byte) []byte {
 			return text(`{"type":"gap","room":"` + strings.Repeat("\x1b", 999) + `","missed":1}`)
 		},
-			Faults{Unexpected: 1, Missing: 1}, `of 2 was sent "{\"type\":\"gap\",\"room\":\"\x1b\x1b`},
+			Faults{Unexpected: 1, Missing: 1}, `of 2 was sent "{\"type\":\"gap\",\"room\":\"\x1b\x1b`, false},
 	} {
 		for _, size := range []int{HeaderBytes + 8, 200} {
 			synctest.Test(t, func(t *testing.T) {
-				f := &fake{t: t, protocol: true, mangle: func(_ *fakeMember, n int, frame []byte) [][]byte {
+				f := &fake{t: t, protocol: true, history: c.history, mangle: func(_ *fakeMember, n int, frame []byte) [][]byte {
 					if n == 7 {
 						frame = c.spoil(frame)
 					}

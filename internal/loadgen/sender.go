@@ -18,7 +18,7 @@ type sender struct {
 	m     *member
 	quota uint64 // messages in the measured time; 0 for no such bound
 
-	envelope []byte // with the protocol, how its messages begin; written before anything is sent
+	envelope envelope // with the protocol, how its messages begin; written before anything is sent
 
 	sent     atomic.Uint64        // since the start; the last sequence number
 	measured atomic.Uint64        // of them, due in the measured time

@@ -30,7 +30,7 @@ type engine struct {
 
 	// secret is the key of the tokens with which sessions are resumed, the same on all nodes. It may take until NATS is there.
 	secret func(context.Context) ([]byte, error)
-	keyed  atomic.Bool // it has been handed on
+	keyed  atomic.Bool // it is known: before, nobody who comes could go on with a session
 }
 
 // newEngine makes what the settings ask for. NATS elsewhere need not be there, now or later: ready says so. NATS in this process has been
@@ -79,13 +79,11 @@ func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
 	memory := memengine.New(memengine.Options{History: cfg.Retentions(), Window: cfg.IdempotencyWindow})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails
-	e := &engine{
+	return &engine{
 		Engine: memory, log: logger, ready: func() error { return nil }, close: memory.Close,
 		secret: func(context.Context) ([]byte, error) { return key, nil },
 		stats:  func() metrics.Engine { return memoryStats(memory.Stats()) },
 	}
-	e.keyed.Store(true) // it is on its way, and needs nobody
-	return e
 }
 
 // natsOptions is what the settings mean for natsengine, but for its Server.
@@ -105,7 +103,7 @@ func natsOptions(cfg *config.Engine, logger *slog.Logger) natsengine.Options {
 func serverOptions(cfg *config.Engine, logger *slog.Logger) natsengine.ServerOptions {
 	return natsengine.ServerOptions{
 		Dir: cfg.Data, MaxStore: int64(cfg.DataMax), Name: cfg.Node, ClusterName: cfg.NATSPrefix,
-		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Logger: logger,
+		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Secret: cfg.ClusterSecret, Logger: logger,
 	}
 }
 
@@ -179,11 +177,11 @@ func (e *engine) fetchKey(ctx context.Context, use func([]byte)) {
 // missing is what is missing, in one line; "" if the engine is there.
 func (e *engine) missing() string {
 	err := e.ready()
-	if err == nil && !e.keyed.Load() {
-		return "the key of the sessions"
-	}
-	if err == nil {
+	switch {
+	case err == nil && e.keyed.Load():
 		return ""
+	case err == nil:
+		return "the key of the sessions has not been read"
 	}
 	return strings.Join(strings.Fields(inFlags.Replace(err.Error())), " ")
 }
@@ -191,6 +189,6 @@ func (e *engine) missing() string {
 // figures is what is counted of it.
 func (e *engine) figures() metrics.Engine {
 	f := e.stats()
-	f.Up = e.ready() == nil
+	f.Up = e.missing() == ""
 	return f
 }

@@ -92,10 +92,16 @@ func TestSessionKeyComesLater(t *testing.T) {
 		if r.resumable() {
 			t.Error("a session can be resumed without a key")
 		}
+		if code, body := r.get("/readyz"); code != http.StatusServiceUnavailable || body != "the key of the sessions has not been read\n" {
+			t.Errorf("/readyz: %d %q without a key: whoever comes to this server loses the session", code, body)
+		}
 		<-time.After(3 * secretWait)
 		synctest.Wait()
 		if n := asked.Load(); n != 3 || !r.resumable() {
 			t.Errorf("after %d questions a session cannot be resumed; want 3, and that it can", n)
+		}
+		if code, body := r.get("/readyz"); code != http.StatusOK {
+			t.Errorf("/readyz: %d %q with a key", code, body)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (h *Hub) Publish(room string, p Post) (roomcast.Receipt, error) {
 }
 
 // PublishTo sends a direct message to the clients that t means, on any node, and counts them likewise. found is false if there are none. The error is
-// that a node has not answered.
+// that it is delivered to nobody, and a node has not answered: one that has died is asked until its sessions are over.
 func (h *Hub) PublishTo(t Target, p Post) (receipt roomcast.Receipt, found bool, err error) {
 	o, err := h.everywhere(t, command{Do: doSend, Event: protocol.AppendDirect(nil, p.sender(), p.Payload)})
 	return roomcast.Receipt{Delivered: o.Delivered, Failed: o.Failed}, o.Delivered+o.Failed > 0, err
@@ -126,7 +126,8 @@ func pageOf[T any](all []T, compare func(a, b T) int, limit int) (page []T, more
 	return all, false
 }
 
-// Join puts the clients that t means into the room, and tells each. It returns how many are in it now who were not before; the error is the first of
+// Join puts the clients that t means into the room, and tells each; who is away at the moment is told when it comes back. It returns how many are in it
+// now who were not before; the error is the first of
 // roomcast.ErrRoomName, roomcast.ErrTooManyRooms and roomcast.ErrUnavailable, and the others are in all the same.
 func (h *Hub) Join(t Target, room string) (joined int, err error) {
 	if err := h.rooms.CheckRoom(room); err != nil {

@@ -44,6 +44,9 @@ func (b *batch) flush() {
 	if !b.echo {
 		p.Except = []*roomcast.Conn{c.conn}
 	}
+	if len(b.messages) > 1 {
+		p.Positions = make([]roomcast.Position, len(b.messages))
+	}
 	receipt, err := c.hub.rooms.Publish(b.room, p) // the frames were UTF-8, and so is what is made of them
 	for i, id := range b.ids {
 		switch {
@@ -54,9 +57,11 @@ func (b *batch) flush() {
 		case receipt.At.Epoch == "":
 			c.answer(protocol.AppendAck(nil, id, 0))
 		default:
-			at := protocol.Position(receipt.At)
-			at.Offset -= uint64(len(b.ids) - 1 - i)
-			c.answer(protocol.AppendAckAt(nil, id, at))
+			at := receipt.At
+			if p.Positions != nil {
+				at = p.Positions[i]
+			}
+			c.answer(protocol.AppendAckAt(nil, id, protocol.Position(at)))
 		}
 	}
 	clear(b.messages)

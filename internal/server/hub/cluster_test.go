@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/protocol"
+	"github.com/roomcast/roomcast/memengine"
 )
 
 // data is a payload in JSON.
@@ -122,6 +125,12 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), deaf) {
 			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, deaf)
 		}
+		here := all[0].user("ann", nil)
+		receipt, found, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("2")})
+		if receipt.Delivered != 1 || !found || err != nil {
+			t.Errorf("PublishTo = %+v, %v, %v with somebody who is there", receipt, found, err)
+		}
+		here.hears(`{"type":"direct","data":2}`)
 		if _, err := all[0].hub.RevokeUser("bob", time.Time{}); !errors.Is(err, roomcast.ErrUnavailable) {
 			t.Errorf("RevokeUser = %v, want ErrUnavailable", err)
 		}
@@ -235,4 +244,62 @@ func TestPositions(t *testing.T) {
 			late.hears(`{"type":"ack","id":2}`)
 		}
 	})
+}
+
+// crowded is an engine in which others publish between any two entries, as they may.
+type crowded struct{ roomcast.Engine }
+
+func (e crowded) Publish(ctx context.Context, room string, entries []roomcast.Entry) error {
+	for i := range entries {
+		if err := e.Engine.Publish(ctx, room, entries[i:i+1]); err != nil {
+			return err
+		}
+		if err := e.Engine.Publish(ctx, room, []roomcast.Entry{{Message: roomcast.Text(`"data":0}`)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What a client sends at once is published at once, and each message is acked with the place that it has, whatever stands between them.
+func TestPositionsOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := memengine.New(logs)
+		t.Cleanup(engine.Close)
+		w := start(t, false, func(c *Config) { c.Engine = crowded{engine} })
+		p := w.dial(nil)
+		p.greeted()
+		at := p.joins("log")
+		var frames []roomcast.Message
+		for i := range 3 {
+			frames = append(frames, roomcast.Text(fmt.Sprintf(`{"type":"send","id":%d,"room":"log","echo":false,"data":1}`, i)))
+		}
+		w.hub.messages(w.hub.roster.find(Target{Connection: p.id})[0].client.conn, frames)
+		for range frames {
+			p.Receive() // of the others
+		}
+		for i := range frames {
+			p.hears(fmt.Sprintf(`{"type":"ack","id":%d,"epoch":%q,"offset":%d}`, i, at.Epoch, 1+2*i))
+		}
+	})
+}
+
+// What is said of a session is never more than an engine takes, however many rooms it is in and whatever they are called.
+func TestSizeOfRecord(t *testing.T) {
+	for _, bytes := range []string{"<", "\"", "\u2028", "\\", "é", "a"} {
+		name := strings.Repeat(bytes, 251/len(bytes))
+		for _, rooms := range []int{1000, 5000} {
+			r := newRoster("node")
+			s := &session{id: "s", connection: "c", user: strings.Repeat("u", mostTarget), node: "node", rooms: map[string]grip{}}
+			r.addLocked(s)
+			for i := range rooms {
+				s.rooms[fmt.Sprintf("%s%04d", name, i)] = grip{by: byBackend, watches: true}
+			}
+			m, ok := r.member(s)
+			var rec record
+			if err := json.Unmarshal(m.Info, &rec); !ok || err != nil || len(m.Info) > 512<<10 || len(rec.Rooms) < 1000 {
+				t.Errorf("%d rooms of %q: %d bytes with %d rooms, %v", rooms, bytes, len(m.Info), len(rec.Rooms), err)
+			}
+		}
+	}
 }

@@ -165,6 +165,17 @@ func (r *roster) page(room, after string, limit int) (page []*session, next stri
 	return page, next, len(c.sorted), c.people()
 }
 
+// size returns how many sessions are in a room, and how many people these are.
+func (r *roster) size(room string) (count, people int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c := r.rooms[room]
+	if c == nil {
+		return 0, 0
+	}
+	return len(c.sessions), c.people()
+}
+
 func byConnection(a, b *session) int { return strings.Compare(a.connection, b.connection) }
 
 // names returns the rooms that somebody is in.

@@ -70,6 +70,12 @@ func (o *outcome) add(p outcome) {
 	}
 }
 
+func (o *outcome) refuse(err error) {
+	if o.Refused == "" {
+		o.Refused, o.TooMany = err.Error(), errors.Is(err, roomcast.ErrTooManyRooms)
+	}
+}
+
 // letter is what goes from node to node: a command that wants an outcome, or the outcome.
 type letter struct {
 	From    string
@@ -122,17 +128,19 @@ func (h *Hub) sever(t Target) {
 // perform does it on this node.
 func (h *Hub) perform(cmd command) (o outcome) {
 	o.Node = h.roster.node
-	if cmd.Do == doRevokeUser || cmd.Do == doRevokeToken {
+	sessions := h.roster.find(cmd.Target)
+	switch cmd.Do {
+	case doRevokeUser, doRevokeToken:
 		n, err := h.revokeHere(cmd)
 		if o.Done = n; err != nil {
 			o.Refused = err.Error()
 		}
 		return o
+	case doDisconnect:
+		o.Done = h.expel(sessions, cmd.Reason)
+		return o
 	}
-	if cmd.Do == doLeave || cmd.Do == doDisconnect {
-		o.Done = h.performAway(cmd)
-	}
-	for _, c := range h.roster.clients(h.roster.find(cmd.Target)) {
+	for _, c := range h.roster.clients(sessions) {
 		switch cmd.Do {
 		case doSend:
 			switch err := c.conn.Send(roomcast.Message{Data: cmd.Event}); {
@@ -148,32 +156,53 @@ func (h *Hub) perform(cmd command) (o outcome) {
 			switch {
 			case entered:
 				o.Done++
-			case err != nil && !errors.Is(err, roomcast.ErrClosed) && o.Refused == "":
-				o.Refused, o.TooMany = err.Error(), errors.Is(err, roomcast.ErrTooManyRooms)
+			case err != nil && !errors.Is(err, roomcast.ErrClosed):
+				o.refuse(err)
 			}
 		case doLeave:
 			if c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason)) {
 				o.Done++
 			}
-		case doDisconnect:
-			c.end(protocol.CloseKicked, cmd.Reason)
-			o.Done++
 		}
+	}
+	if cmd.Do != doSend {
+		h.performAway(sessions, cmd, &o)
 	}
 	return o
 }
 
-// performAway does it to sessions whose clients are not connected at the moment: they are not to come back to what they have been taken out of.
-func (h *Hub) performAway(cmd command) (done int) {
-	for _, s := range h.roster.find(cmd.Target) {
-		if cmd.Do == doDisconnect {
-			h.over(s)
-		} else if h.roster.evict(s, cmd.Room) {
+// performAway does it to sessions whose clients are not connected at the moment: they come back to the rooms that they are in then.
+func (h *Hub) performAway(sessions []*session, cmd command, o *outcome) {
+	for _, s := range sessions {
+		var done bool
+		var err error
+		if cmd.Do == doJoin {
+			done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
+		} else {
+			done = h.roster.evict(s, cmd.Room)
+		}
+		if err != nil {
+			o.refuse(err)
+		}
+		if done {
+			o.Done++
 			h.announce(s)
-			done++
 		}
 	}
-	return done
+}
+
+// expel ends sessions, and closes the connections of those that have one. It returns how many it has closed.
+func (h *Hub) expel(sessions []*session, reason string) (closed int) {
+	for _, c := range h.roster.expel(sessions) {
+		if !c.conn.Closing() {
+			closed++
+		}
+		c.end(protocol.CloseKicked, reason)
+	}
+	for _, s := range sessions {
+		h.over(s)
+	}
+	return closed
 }
 
 // ask has another node do it.

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -132,6 +134,9 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 	s := c.self.Load()
 	r.mu.Lock()
 	mine := s.client == c
+	if c.expelled {
+		after = 0
+	}
 	if mine {
 		s.client = nil
 		for room := range s.rooms {
@@ -148,24 +153,32 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 }
 
 // claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
-func (r *roster) claim(c *client, id, connection string) (s *session, rooms map[string]grip, before *client, found bool) {
+func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, before *client, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := c.self.Load()
-	if s, found = r.sessions[id]; s == fresh {
+	if s, found = r.sessions[t.id]; s == fresh {
 		return s, maps.Clone(s.rooms), nil, c.halfway
 	}
 	r.dropLocked(fresh)
 	fresh.client = nil
 	if !found {
-		s = &session{id: id, connection: connection, user: c.user}
+		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
 	}
 	s.stopLocked()
 	before = s.client
-	s.client, s.node, s.address, s.turn = c, r.node, fresh.address, max(s.turn+1, uint64(time.Now().UnixMilli()))
+	s.client, s.node, s.address = c, r.node, fresh.address
+	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
 	c.self.Store(s)
 	return s, maps.Clone(s.rooms), before, found
+}
+
+// turn is session.turn.
+func (r *roster) turn(s *session) uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return s.turn
 }
 
 // end stops all timers.
@@ -262,11 +275,43 @@ func (r *roster) exit(c *client, room string) (in bool) {
 	return s.client == c && r.exitLocked(s, room)
 }
 
-// evict takes a session of this node to which nobody is connected out of a room, and reports whether it was in it.
+// awayLocked reports whether a session is this node's, and nobody is connected to it, or not any more.
+func (r *roster) awayLocked(s *session) bool {
+	return r.oursLocked(s) && (s.client == nil || s.client.conn.Closing())
+}
+
+// admit puts a session that is away into a room, to which its client comes back, and reports whether it was not in it.
+func (r *roster) admit(s *session, room string, most int) (entered bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, in := s.rooms[room]
+	switch {
+	case in || !r.awayLocked(s):
+		return false, nil
+	case len(s.rooms) >= most:
+		return false, fmt.Errorf("%w: connection %s is in %d; take it out of one first", roomcast.ErrTooManyRooms, s.connection, most)
+	}
+	return r.enterLocked(s, room, grip{by: byBackend}), nil
+}
+
+// evict takes a session that is away out of a room, and reports whether it was in it.
 func (r *roster) evict(s *session, room string) (in bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return s.client == nil && r.oursLocked(s) && r.exitLocked(s, room)
+	return r.awayLocked(s) && r.exitLocked(s, room)
+}
+
+// expel has the sessions end with their connections, and returns who is connected, or closing.
+func (r *roster) expel(sessions []*session) (clients []*client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range sessions {
+		if s.client != nil {
+			s.client.expelled = true
+			clients = append(clients, s.client)
+		}
+	}
+	return clients
 }
 
 func (r *roster) exitLocked(s *session, room string) (in bool) {
@@ -372,6 +417,10 @@ const (
 	bitWatches
 )
 
+// mostRooms is how many bytes the names of a session's rooms may take in what others are told of it, of the 512 KiB that an engine takes
+// (roomcast.Member.Info). A thousand names of 255 bytes are less, whatever they are; of more rooms, other nodes do not know all.
+const mostRooms = 508 << 10
+
 // member is a session as others are told of it; ok is false if it is not this node's any more.
 func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 	r.mu.RLock()
@@ -380,7 +429,11 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		return roomcast.Member{}, false
 	}
 	rec := record{Turn: s.turn, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	left := mostRooms
 	for room, g := range s.rooms {
+		if left -= 2*len(room) + len(`"":3,`); left < 0 { // in JSON a byte of a name is two at most
+			break
+		}
 		var bits uint8
 		if g.by == byBackend {
 			bits |= bitBackend
@@ -391,8 +444,11 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		rec.Rooms[room] = bits
 	}
 	r.mu.RUnlock()
-	info, _ := json.Marshal(rec) // strings and numbers
-	return roomcast.Member{ID: s.id, Info: info}, true
+	var info bytes.Buffer
+	e := json.NewEncoder(&info)
+	e.SetEscapeHTML(false) // which takes six bytes for one
+	_ = e.Encode(rec)      // strings and numbers
+	return roomcast.Member{ID: s.id, Info: info.Bytes()}, true
 }
 
 // apply takes what another node says of a session. ours is set if it claims one of this node's wrongly: it has to be told again. lost is

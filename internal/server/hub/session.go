@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +17,15 @@ import (
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
-// A resume token says which session its bearer has, and that a server of this cluster has said so: session.connection.signature. Whose it
-// is, is signed too. It is good for ever, as the name of one's own; what it opens is over soon after the connection.
+// A resume token says which session its bearer has, and that a server of this cluster has said so: session.connection.turn.signature. Whose it
+// is, is signed too. It is good for ever, as the name of one's own; what it opens is over soon after the connection. The turn is there for
+// a node that has not heard of the session lately: the client that was given the latest token is the one that has it.
+
+// ticket is what a resume token says.
+type ticket struct {
+	id, connection string // of the session
+	turn           uint64 // session.turn when it was given
+}
 
 // tokenOf returns the resume token of a session, "" if there can be none.
 func (h *Hub) tokenOf(s *session) string {
@@ -25,23 +33,29 @@ func (h *Hub) tokenOf(s *session) string {
 	if h.config.SessionTTL == 0 || key == nil {
 		return ""
 	}
-	return s.id + "." + s.connection + "." + sign(*key, s.id, s.connection, s.user)
+	t := ticket{s.id, s.connection, h.roster.turn(s)}
+	return t.String() + "." + t.sign(*key, s.user)
 }
 
 // genuine returns what a resume token says; ok is false if none of us has given it to the user.
-func (h *Hub) genuine(token, user string) (id, connection string, ok bool) {
+func (h *Hub) genuine(token, user string) (t ticket, ok bool) {
 	parts := strings.Split(token, ".")
 	key := h.key.Load()
-	if len(parts) != 3 || key == nil {
-		return "", "", false
+	if len(parts) != 4 || key == nil {
+		return ticket{}, false
 	}
-	want := sign(*key, parts[0], parts[1], user)
-	return parts[0], parts[1], subtle.ConstantTimeCompare([]byte(parts[2]), []byte(want)) == 1
+	turn, err := strconv.ParseUint(parts[2], 36, 64)
+	t = ticket{parts[0], parts[1], turn}
+	return t, err == nil && subtle.ConstantTimeCompare([]byte(parts[3]), []byte(t.sign(*key, user))) == 1
 }
 
-func sign(key []byte, id, connection, user string) string {
+func (t ticket) String() string {
+	return t.id + "." + t.connection + "." + strconv.FormatUint(t.turn, 36)
+}
+
+func (t ticket) sign(key []byte, user string) string {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "\x00" + connection + "\x00" + user)) // it never returns an error
+	mac.Write([]byte(t.String() + "\x00" + user)) // it never returns an error
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
@@ -96,7 +110,7 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	if c.hub.config.SessionTTL > 0 && c.hub.key.Load() == nil {
 		return nil, refuse(protocol.Unavailable, "this server has just begun and does not know the key of resume tokens yet; repeat it later")
 	}
-	id, connection, ok := c.hub.genuine(r.Resume, c.user)
+	t, ok := c.hub.genuine(r.Resume, c.user)
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
 	}
@@ -107,7 +121,7 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
 	h.telling.Lock()
-	s, rooms, before, found := h.roster.claim(c, id, connection)
+	s, rooms, before, found := h.roster.claim(c, t)
 	if h.roster.node != "" && s != fresh {
 		h.config.Engine.Present(roomcast.Member{ID: fresh.id, Gone: true})
 	}
@@ -121,11 +135,15 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		positions[p.Room] = roomcast.Position(p.Position)
 	}
 	in := c.conn.Rooms() // since an attempt that has stopped halfway
+	until := time.Now().Add(resumeTimeout)
 	for room, g := range rooms {
 		if slices.Contains(in, room) {
 			continue
 		}
 		since, listed := positions[room]
+		if !time.Now().Before(until) {
+			since = roomcast.Position{}
+		}
 		switch err := c.restore(room, g, since, listed); {
 		case err == nil:
 		case errors.Is(err, roomcast.ErrClosed): // nobody reads the answer; the session waits, in all its rooms
@@ -142,6 +160,10 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }
 
+// resumeTimeout is how long it is tried to get what a client has missed in all its rooms. Each may take some time, if the client says to
+// have more of it than there is, or the engine is slow.
+const resumeTimeout = 10 * time.Second
+
 var errForbidden = errors.New("hub: the token does not allow it")
 
 // restore makes the client a member again of a room that its session is in, from where on it wants what it has missed if that is listed. c.mu is held.
@@ -150,9 +172,14 @@ func (c *client) restore(room string, g grip, since roomcast.Position, listed bo
 		return errForbidden
 	}
 	g.watches = g.watches && c.pass.Allows(auth.Presence, room)
-	return c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
+	err := c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
 		c.hub.roster.enter(c, room, g)
 		placed := protocol.Placed{Position: protocol.Position(at), Since: listed, Recovered: recovered}
 		return roomcast.Message{Data: protocol.AppendJoined(nil, room, placed)}
 	}})
+	if err == nil && g.watches { // who has come and gone meanwhile it was not told
+		count, people := c.hub.roster.size(room)
+		c.say(protocol.AppendPresence(nil, room, protocol.Presence{Count: count, Users: people, Truncated: true}))
+	}
+	return err
 }

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -72,10 +74,17 @@ func (r *returner) back(w *world, rooms string) *returner {
 	return again
 }
 
-// resumed holds that the resume is answered, with its session again or not.
+// resumed holds that the resume is answered, with its session again or not, and takes the next resume token.
 func (r *returner) resumed(want bool) {
 	r.t.Helper()
-	r.hears(fmt.Sprintf(`{"type":"resumed","id":"back","resumed":%v,"session":%q,"connection":"<me>","resume":%q}`, want, strings.Split(r.resume, ".")[0], r.resume))
+	text := r.Receive().String()
+	session, _, _ := strings.Cut(r.resume, ".")
+	var answer struct{ Resume string }
+	_ = json.Unmarshal([]byte(text), &answer)
+	if text != fmt.Sprintf(`{"type":"resumed","id":"back","resumed":%v,"session":%q,"connection":%q,"resume":%q}`, want, session, r.id, answer.Resume) || answer.Resume == r.resume {
+		r.t.Fatalf("heard %s, want resumed %v of session %s with another token", text, want, session)
+	}
+	r.resume = answer.Resume
 }
 
 // joins joins a room that keeps a history, and returns its epoch and where it is.
@@ -144,6 +153,28 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// Who comes back to a room in which it is told who comes and goes is told that this has not been so meanwhile.
+func TestResumePresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me, other := all[0].arrive(), all[1].arrive()
+		me.say(`{"type":"join","id":1,"room":"r","presence":true}`)
+		me.hears(`{"type":"ack","id":1}`)
+		synctest.Wait()
+		me.Drop()
+		synctest.Wait()
+		other.say(`{"type":"join","id":1,"room":"r"}`)
+		other.hears(`{"type":"ack","id":1}`)
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hears(`{"type":"joined","room":"r"}`, `{"type":"presence","room":"r","count":2,"users":2,"truncated":true}`)
+		again.resumed(true)
+		other.Close(1000, "")
+		<-time.After(2 * time.Second)
+		again.hears(`{"type":"presence","room":"r","count":1,"users":1,"joined":[],"left":[{"connection":"` + other.id + `"}]}`)
+	})
+}
+
 // A session whose client does not come back is over after its time, and others are told so; a client that says goodbye is gone at once. Who comes back all the
 // same keeps its name, and does not get what it has sent without echo.
 func TestSessionOver(t *testing.T) {
@@ -196,6 +227,172 @@ func TestSuperseded(t *testing.T) {
 	})
 }
 
+// Who comes back to a node that has not heard of the session, since it has just begun or was cut off, has it all the same: the latest token counts, and not
+// which node knows more.
+func TestResumeAtNodeThatKnowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		session := strings.Split(me.resume, ".")[0]
+		for range 3 {
+			again := me.back(all[0], "")
+			again.resumed(true)
+			me = again
+		}
+		synctest.Wait()
+		all[1].hub.roster.apply(roomcast.Member{ID: session, Node: all[0].hub.roster.node, Gone: true})
+		last := me.back(all[1], "")
+		last.resumed(false)
+		synctest.Wait()
+		me.ends(int(protocol.CloseSuperseded), "goes on in another connection")
+		last.say(`{"type":"ping"}`)
+		last.hears(`{"type":"pong"}`)
+		for _, w := range all {
+			if found := w.hub.roster.find(Target{Session: session}); len(found) != 1 || found[0].node != all[1].hub.roster.node {
+				t.Errorf("the session is not known to be where its client is: %v", found)
+			}
+		}
+	})
+}
+
+// slow is an engine whose rooms are subscribed to when the test says so.
+type slow struct {
+	roomcast.Engine
+	turns chan struct{}
+}
+
+func (e slow) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
+	<-e.turns
+	return e.Engine.Subscribe(ctx, room, deliver)
+}
+
+// What the backend does to a client holds although its connection is breaking at that moment, or is broken: it comes back to it.
+func TestBackendMeansWhoIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		target := Target{Connection: me.id}
+		join := func(room string) {
+			t.Helper()
+			engine.turns <- struct{}{}
+			me.say(`{"type":"join","id":1,"room":%q}`, room)
+			me.hears(`{"type":"ack","id":1}`)
+		}
+		join("a")
+		join("b")
+		me.say(`{"type":"join","id":2,"room":"c"}`)
+		synctest.Wait() // it waits for the engine
+		me.Drop()
+		synctest.Wait() // its connection is closing
+		if n, err := w.hub.Leave(target, "a", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := w.hub.Join(target, "d"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		engine.turns <- struct{}{}
+		synctest.Wait() // its connection is closed
+		if n, err := w.hub.Join(target, "d"); n != 0 || err != nil {
+			t.Errorf("Join = %d, %v the second time", n, err)
+		}
+		if n, err := w.hub.Leave(target, "b", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		for i := range 9 {
+			if n, err := w.hub.Join(target, fmt.Sprint(i)); n != 1 || err != nil {
+				t.Errorf("Join = %d, %v", n, err)
+			}
+		}
+		if _, err := w.hub.Join(target, "one too many"); !errors.Is(err, roomcast.ErrTooManyRooms) {
+			t.Errorf("Join = %v, want ErrTooManyRooms", err)
+		}
+		for i := range 9 {
+			if n, err := w.hub.Leave(target, fmt.Sprint(i), ""); n != 1 || err != nil {
+				t.Errorf("Leave = %d, %v", n, err)
+			}
+		}
+		again := me.back(w, "")
+		engine.turns <- struct{}{}
+		again.hears(`{"type":"joined","room":"d"}`)
+		again.resumed(true)
+	})
+}
+
+// Who has been disconnected while its connection was breaking does not come back.
+func TestBackendEndsWhoIsBreaking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		target := Target{Connection: me.id}
+		me.say(`{"type":"join","id":3,"room":"e"}`)
+		synctest.Wait()
+		me.Drop()
+		synctest.Wait()
+		if n, err := w.hub.Disconnect(target, "enough"); n != 0 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		engine.turns <- struct{}{}
+		synctest.Wait()
+		if found := w.hub.roster.find(target); len(found) > 0 {
+			t.Errorf("there is %v, who was disconnected for good", found)
+		}
+	})
+}
+
+// Who is cut off again while it comes back has lost nothing.
+func TestResumeCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 1)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		engine.turns <- struct{}{}
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		again := me.back(w, "")
+		synctest.Wait()
+		again.Drop()
+		synctest.Wait()
+		engine.turns <- struct{}{}
+		synctest.Wait()
+		engine.turns <- struct{}{}
+		last := me.back(w, "")
+		last.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		last.resumed(true)
+	})
+}
+
+// However many rooms a client says to have seen more of than there is, it is not waited for long, and nobody else waits for it.
+func TestResumeInvented(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := worlds(t, 1, false)[0]
+		me := w.arrive()
+		var positions []string
+		for i := range 10 {
+			room := fmt.Sprintf("log/%d", i)
+			positions = append(positions, fmt.Sprintf(`{"room":%q,"epoch":%q,"offset":9007199254740991}`, room, me.joins(room).Epoch))
+		}
+		me.Drop()
+		synctest.Wait()
+		began := time.Now()
+		again := me.back(w, strings.Join(positions, ","))
+		for range positions {
+			if text := again.Receive().String(); !strings.Contains(text, `"recovered":false`) {
+				t.Errorf("heard %s, want joined that is not recovered", text)
+			}
+		}
+		again.resumed(true)
+		if took := time.Since(began); took > 2*resumeTimeout {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // A resume token opens nothing to who is not meant.
 func TestResumeRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -207,7 +404,7 @@ func TestResumeRefused(t *testing.T) {
 			return r
 		}
 		ann, bob := hello("ann"), hello("bob")
-		for _, token := range []string{ann.resume, ann.resume + "x", "a.b", strings.Repeat("x", 5000), "..", ann.resume[:10] + "x" + ann.resume[11:]} {
+		for _, token := range []string{ann.resume, ann.resume + "x", "a.b", strings.Repeat("x", 5000), "...", ann.resume[:10] + "x" + ann.resume[11:]} {
 			bob.say(`{"type":"resume","id":1,"resume":%q}`, token)
 			bob.hearsError("1", "forbidden", "another user")
 		}
@@ -265,7 +462,7 @@ func TestResumeLess(t *testing.T) {
 	})
 }
 
-// Without a key there are no resume tokens, and nothing else is missing.
+// Without a key there are no resume tokens, nor is any judged; nothing else is missing.
 func TestNoSessionKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, false, func(c *Config) { c.SessionTTL = time.Minute })
@@ -273,7 +470,7 @@ func TestNoSessionKey(t *testing.T) {
 		if hello := p.Receive().String(); strings.Contains(hello, "resume") || strings.Contains(hello, "session_ttl_ms") {
 			t.Errorf("heard %s, want no resume token", hello)
 		}
-		p.say(`{"type":"resume","id":1,"resume":"a.b.c"}`)
+		p.say(`{"type":"resume","id":1,"resume":"a.b.0.c"}`)
 		p.hearsError("1", "unavailable", "")
 	})
 }

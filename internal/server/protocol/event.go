@@ -232,7 +232,7 @@ func appendPeople(dst []byte, name string, people []Sender) []byte {
 type Presence struct {
 	Count, Users int      // as in Members
 	Joined, Left []Sender // who has come and gone, a user with the first and the last connection only
-	Truncated    bool     // there were more than MaxMembers of them, and none is listed
+	Truncated    bool     // there were more than MaxMembers of them, or nobody knows, and none is listed
 }
 
 // AppendPresence adds presence, for those who have asked for it when they joined the room.
