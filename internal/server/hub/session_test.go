@@ -462,56 +462,6 @@ func TestResumeLess(t *testing.T) {
 	})
 }
 
-// slow is an engine whose subscriptions wait, if there is something to wait for.
-type slow struct {
-	roomcast.Engine
-	wait chan struct{}
-}
-
-func (e *slow) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
-	if e.wait != nil {
-		<-e.wait
-	}
-	return e.Engine.Subscribe(ctx, room, deliver)
-}
-
-// Who loses the connection again while the session is being resumed has not left the rooms.
-func TestResumeBroken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		memory := memengine.New(logs)
-		defer memory.Close()
-		engine := &slow{Engine: memory}
-		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
-		w.hub.SetSessionKey([]byte("the key"))
-		me := w.arrive()
-		me.joins("log/1")
-		me.joins("log/2")
-		me.Drop()
-		synctest.Wait()
-		engine.wait = make(chan struct{})
-		again := me.back(w, "")
-		synctest.Wait()
-		for _, conn := range w.hub.Server().Conns() {
-			_ = conn.Close(roomcast.CloseGoingAway, "the server stops")
-		}
-		close(engine.wait)
-		again.ends(roomcast.CloseGoingAway, "")
-		synctest.Wait()
-		for _, room := range []string{"log/1", "log/2"} {
-			if _, _, count, _ := w.hub.roster.page(room, "", 10); count != 1 {
-				t.Errorf("%d in %s, want 1", count, room)
-			}
-		}
-		again = me.back(w, "")
-		for range 2 {
-			if text := again.Receive().String(); !strings.HasPrefix(text, `{"type":"joined","room":"log/`) {
-				t.Errorf("heard %s, want joined", text)
-			}
-		}
-		again.resumed(true)
-	})
-}
-
 // Without a key there are no resume tokens, nor is any judged; nothing else is missing.
 func TestNoSessionKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
