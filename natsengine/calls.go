@@ -14,6 +14,8 @@ import (
 var (
 	// errAway: there is no connection, or it broke while an answer was awaited.
 	errAway = errors.New("not connected to NATS")
+	// errSetUp: nobody has looked yet.
+	errSetUp = errors.New("the streams in NATS are being looked at")
 	// errNobody: nobody is listening there. What was asked has not been done.
 	errNobody = errors.New("nobody answers at NATS: no stream, or none of its servers leads")
 	// errTorn: a part of an answer is missing.

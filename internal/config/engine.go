@@ -43,7 +43,14 @@ const Embedded Servers = "embedded"
 
 // String is for people: what an URL says of user and password is left out.
 func (s Servers) String() string {
-	list := strings.Split(string(s), ",")
+	var list []string
+	for text := range strings.SplitSeq(string(s), ",") {
+		if n := len(list); n > 0 && !strings.Contains(text, "://") { // the comma may have been one of a password
+			list[n-1] += "," + text
+			continue
+		}
+		list = append(list, text)
+	}
 	for i, text := range list {
 		if at := strings.LastIndexByte(text, '@'); at >= 0 { // not net/url: it may be the wrong one of several
 			begin := 0

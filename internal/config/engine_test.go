@@ -132,6 +132,7 @@ func TestServersAreShownWithoutPasswords(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "embedded": "embedded", "nats://a:4222,tls://b": "nats://a:4222,tls://b",
 		"nats://ann:swordfish@a:4222,tls://b": "nats://********@a:4222,tls://b", "swordfish@b": "********@b", "nats://a:b@swordfish@c": "nats://********@c",
+		"nats://a,tls://ann:sword,fish@b": "nats://a,tls://********@b",
 	} {
 		written, err := json.Marshal(Servers(text))
 		if got := Servers(text).String(); got != want || string(written) != `"`+want+`"` || err != nil {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,7 +70,8 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 
 // inFlags says with the names of flags what natsengine says with those of its options.
 var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
-	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node")
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node",
+	"Options.URL", "--nats", "Options.Credentials", "--nats-creds", "Options.TLSCA", "--nats-ca", "Options.TLSCert", "--nats-cert", "Options.TLSKey", "--nats-key")
 
 // inMemory is an engine of this process alone. Its sessions end with it, and so may their key.
 func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
@@ -107,15 +106,13 @@ func serverOptions(cfg *config.Engine, logger *slog.Logger) natsengine.ServerOpt
 	}
 }
 
-// checkEngine reports what newEngine would find wrong with the settings without starting anything: files that cannot be read.
+// checkEngine reports what newEngine would find wrong with the settings without starting anything: files that are not what they are to be.
 func checkEngine(cfg *config.Engine) error {
-	for _, f := range [][2]string{{"nats-creds", cfg.NATSCreds}, {"nats-ca", cfg.NATSCA}, {"nats-cert", cfg.NATSCert}, {"nats-key", cfg.NATSKey}} {
-		if f[1] == "" {
-			continue
-		}
-		if _, err := os.ReadFile(f[1]); err != nil {
-			return fmt.Errorf("--%s %s: %w; name a file that can be read", f[0], f[1], errors.Unwrap(err))
-		}
+	if cfg.NATS == "" || cfg.NATS == config.Embedded {
+		return nil // which have none
+	}
+	if err := natsOptions(cfg, nil).Check(); err != nil {
+		return errors.New(inFlags.Replace(err.Error()))
 	}
 	return nil
 }
