@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -27,6 +28,9 @@ type calls struct {
 	nc     *nats.Conn
 	prefix string // of the subjects of answers
 	sub    *nats.Subscription
+
+	up      atomic.Bool  // as far as is known there is a connection
+	payload atomic.Int64 // of a message of NATS, at most; 0: not known yet
 
 	mu      sync.Mutex
 	next    uint64
@@ -59,6 +63,7 @@ func (c *calls) answer(m *nats.Msg) {
 
 // disconnected makes all fail that wait.
 func (c *calls) disconnected() {
+	c.up.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
@@ -69,6 +74,8 @@ func (c *calls) disconnected() {
 }
 
 func (c *calls) connected() {
+	c.payload.Store(c.nc.MaxPayload())
+	c.up.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {

@@ -142,7 +142,7 @@ const (
 )
 
 func (e *Engine) maxPayload() int {
-	return int(orElse(e.nc.MaxPayload(), defaultPayload)) - headersSize
+	return int(orElse(e.calls.payload.Load(), defaultPayload)) - headersSize
 }
 
 // How often the streams are looked at: while something is wrong with them, and for the statistics.

@@ -76,6 +76,9 @@ func (e *Engine) start() {
 	e.run(e.live.send)
 	e.run(e.keepStreams)
 	e.run(e.keepTails)
+	if e.o.Server == nil {
+		e.run(e.elsewhere)
+	}
 }
 
 // run starts a goroutine that Close waits for, unless Close has been called.

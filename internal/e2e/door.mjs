@@ -92,7 +92,7 @@ export class Door extends Endpoint {
 }
 
 /** What a server says when it is asked whether it wants clients: "ready" if so. @param {Endpoint} server */
-export const readiness = (server) =>
+const readiness = (server) =>
   fetch(server.url("/readyz"), { signal: AbortSignal.timeout(2_000) }).then(
     async (answer) => `${answer.ok ? "" : `${answer.status} `}${await answer.text()}`.trim(),
     (error) => `${error}`,

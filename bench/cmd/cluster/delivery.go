@@ -20,8 +20,12 @@ func (b *bench) delivery() error {
 				for _, flow := range []flow{{receivers: 10, senders: 1, rate: 100}, {receivers: 100, senders: 4, window: 8}} {
 					flow.room = fmt.Sprintf("%s/%d/%d", room, to, flow.window)
 					flow.from, flow.to = c.nodes[0].addr, c.nodes[to].addr
-					if err := b.flow(c, flow, name, round); err != nil {
-						return fmt.Errorf("%s: %w", name, err)
+					load := "latency"
+					if flow.window > 0 {
+						load = "throughput"
+					}
+					if err := b.calmly("delivery", name+", "+load, round, func() ([]figure, error) { return b.flow(c, flow) }); err != nil {
+						return err
 					}
 				}
 			}
@@ -59,7 +63,7 @@ type stream struct {
 }
 
 // flow puts the load of f on a cluster and measures it.
-func (b *bench) flow(c *cluster, f flow, name string, round int) error {
+func (b *bench) flow(c *cluster, f flow) ([]figure, error) {
 	s := &stream{flow: f, began: time.Now(), failed: make(chan error, 1)}
 	var people []*client
 	var receiving, sending sync.WaitGroup
@@ -80,7 +84,7 @@ func (b *bench) flow(c *cluster, f flow, name string, round int) error {
 		}
 		p, err := member(addr, f.room)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		people = append(people, p)
 		receiving.Go(func() { s.receive(p, i < f.receivers) })
@@ -92,15 +96,7 @@ func (b *bench) flow(c *cluster, f flow, name string, round int) error {
 	for i, p := range people[f.receivers:] {
 		sending.Go(func() { s.send(p, i, quit) })
 	}
-	figures, err := s.measure(b, c)
-	if err != nil {
-		return err
-	}
-	load := "latency"
-	if f.window > 0 {
-		load = "throughput"
-	}
-	return b.out.add("delivery", name+", "+load, round, figures...)
+	return s.measure(b, c)
 }
 
 // measure waits until it is over and says what it was.

@@ -121,28 +121,8 @@ func (c *cluster) ready() error {
 		if err := ready("http://"+n.addr+"/readyz", n.process); err != nil {
 			return err
 		}
-		if err := n.resumable(); err != nil {
-			return err
-		}
 	}
 	return nil
-}
-
-// resumable waits until a node gives its clients what they need to resume on another one, which may be a little later.
-func (n *node) resumable() error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := dial(n.addr)
-		if err != nil {
-			return err
-		}
-		c.close()
-		if c.hello.Resume != "" {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%s: sessions cannot be resumed", n.name)
-		}
-	}
 }
 
 func (c *cluster) stop() {
@@ -180,6 +160,12 @@ func (c *cluster) gauge() gauge {
 	return g
 }
 
+// What disturbs: percent of a processor.
+const (
+	others = "others_cpu_%"
+	stolen = "stolen_%"
+)
+
 // since is what it has done since g: the servers' CPU time, and how much of a processor others had besides.
 func (c *cluster) since(g gauge) (took, servers time.Duration, noise []figure) {
 	now := c.gauge()
@@ -187,7 +173,7 @@ func (c *cluster) since(g gauge) (took, servers time.Duration, noise []figure) {
 	mine := now.own - g.own
 	share := func(d time.Duration) float64 { return 100 * max(0, d.Seconds()) / took.Seconds() }
 	return took, servers, []figure{{"servers_cpu_%", share(servers)}, {"generator_cpu_%", share(mine)},
-		{"others_cpu_%", share(now.all - g.all - servers - mine)}, {"stolen_%", share(now.stolen - g.stolen)}}
+		{others, share(now.all - g.all - servers - mine)}, {stolen, share(now.stolen - g.stolen)}}
 }
 
 // each measures every layout once in each round.

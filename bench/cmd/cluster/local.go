@@ -71,27 +71,30 @@ func (b *bench) local() error {
 			continue
 		}
 		for round := range b.rounds {
-			cost := map[string]float64{}
-			order := slices.Clone(engines)
-			for range round % len(order) { // so that each comes first, second and third
-				order = append(order[1:], order[0])
-			}
-			var noise []figure
-			for _, engine := range order {
-				var others []figure
-				if cost[engine], others, err = b.relayed(self, engine, load.args); err != nil {
-					return fmt.Errorf("%s, %s: %w", load.name, engine, err)
-				}
-				noise = worst(noise, others)
-			}
-			err := b.out.add("local", load.name, round, append([]figure{{"none_ns", cost["none"]}, {"memory_ns", cost["memory"]}, {"nats_ns", cost["nats"]},
-				{"memory/none", cost["memory"] / cost["none"]}, {"nats/none", cost["nats"] / cost["none"]}}, noise...)...)
-			if err != nil {
+			if err := b.calmly("local", load.name, round, func() ([]figure, error) { return b.compared(self, load.args, round) }); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// compared measures all engines once, in an order that gives each the first, the second and the third turn.
+func (b *bench) compared(self string, load []string, round int) (noise []figure, err error) {
+	order := slices.Clone(engines)
+	for range round % len(order) {
+		order = append(order[1:], order[0])
+	}
+	cost := map[string]float64{}
+	for _, engine := range order {
+		var more []figure
+		if cost[engine], more, err = b.relayed(self, engine, load); err != nil {
+			return nil, fmt.Errorf("%s: %w", engine, err)
+		}
+		noise = worst(noise, more)
+	}
+	return append([]figure{{"none_ns", cost["none"]}, {"memory_ns", cost["memory"]}, {"nats_ns", cost["nats"]},
+		{"memory/none", cost["memory"] / cost["none"]}, {"nats/none", cost["nats"] / cost["none"]}}, noise...), nil
 }
 
 // worst takes the larger of each figure.

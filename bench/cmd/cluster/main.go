@@ -24,6 +24,7 @@ type bench struct {
 	seconds, warm  time.Duration
 	members        int // of the room of the part presence
 	sessions       int // of the part recovery
+	again          int // how often a case is measured again if something disturbs it
 	only           string
 	out            *results
 }
@@ -60,6 +61,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 3, "how often everything is measured; tables have medians")
 	flag.DurationVar(&b.seconds, "seconds", 3*time.Second, "how long each case is measured")
 	flag.DurationVar(&b.warm, "warm", time.Second, "how long the same load runs before that")
+	flag.IntVar(&b.again, "again", 2, "how often a case of the parts delivery, publish and local is measured again if others disturb it")
 	flag.IntVar(&b.members, "members", 10_000, "members of the room of the part presence")
 	flag.IntVar(&b.sessions, "sessions", 1_000, "sessions that lose their node in the part recovery")
 	flag.Parse()
@@ -112,3 +114,31 @@ func (b *bench) run(names []string, file string) (err error) {
 
 // wants tells whether a case is to be measured.
 func (b *bench) wants(name string) bool { return strings.Contains(name, b.only) }
+
+// disturbed is from where on a run counts as disturbed: percent of a processor that others had or the hypervisor took.
+const disturbed = 10
+
+// calmly measures until nothing disturbs it or it has been done often enough, and takes the run that was disturbed least.
+func (b *bench) calmly(part, name string, round int, measure func() ([]figure, error)) error {
+	var best []figure
+	least := 0.0
+	for try := 0; try <= b.again; try++ {
+		figures, err := measure()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		noise := 0.0
+		for _, f := range figures {
+			if f.name == others || f.name == stolen {
+				noise += f.value
+			}
+		}
+		if best == nil || noise < least {
+			best, least = figures, noise
+		}
+		if noise < disturbed {
+			break
+		}
+	}
+	return b.out.add(part, name, round, best...)
+}

@@ -19,8 +19,9 @@ func (b *bench) publish() error {
 			for i, kind := range []string{"no history", "history", "history and key"} {
 				prefix := []string{"live", "log/plain", "log/key"}[i]
 				name := fmt.Sprintf("%s, %v, %s", l.name, load, kind)
-				if err := b.publishAs(c, load, fmt.Sprintf("%s/%d/%d/%d", prefix, load.senders, load.rooms, load.nodes), i == 2, name, round); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
+				room := fmt.Sprintf("%s/%d/%d/%d", prefix, load.senders, load.rooms, load.nodes)
+				if err := b.calmly("publish", name, round, func() ([]figure, error) { return b.publishAs(c, load, room, i == 2) }); err != nil {
+					return err
 				}
 			}
 		}
@@ -44,7 +45,7 @@ func (p publishing) String() string {
 }
 
 // publishAs measures one of them.
-func (b *bench) publishAs(c *cluster, load publishing, room string, keyed bool, name string, round int) error {
+func (b *bench) publishAs(c *cluster, load publishing, room string, keyed bool) ([]figure, error) {
 	var sending sync.WaitGroup
 	var phase atomic.Int32 // 0 before it is measured, 1 while it is, 2 after
 	acks := make([][]time.Duration, load.senders)
@@ -60,7 +61,7 @@ func (b *bench) publishAs(c *cluster, load publishing, room string, keyed bool, 
 		own := fmt.Sprintf("%s/%d", room, i%load.rooms)
 		p, err := member(c.nodes[i%load.nodes].addr, own)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		people = append(people, p)
 		sending.Go(func() {
@@ -89,7 +90,7 @@ func (b *bench) publishAs(c *cluster, load publishing, room string, keyed bool, 
 	sending.Wait()
 	select {
 	case err := <-failed:
-		return err
+		return nil, err
 	default:
 	}
 	var all []time.Duration
@@ -99,7 +100,7 @@ func (b *bench) publishAs(c *cluster, load publishing, room string, keyed bool, 
 	n := float64(len(all))
 	figures := []figure{{"publishes_per_s", n / took.Seconds()}, {"p50_us", quantile(all, 0.5, time.Microsecond)},
 		{"p99_us", quantile(all, 0.99, time.Microsecond)}, {"max_us", quantile(all, 1, time.Microsecond)}, {"cpu_us_per_publish", cpu.Seconds() * 1e6 / max(n, 1)}}
-	return b.out.add("publish", name, round, append(figures, noise...)...)
+	return append(figures, noise...), nil
 }
 
 // store sends a message and waits for its ack. more is what else the request has.
