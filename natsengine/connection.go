@@ -166,8 +166,10 @@ func (e *Engine) keepStreams() {
 			said = err.Error()
 			e.o.Logger.Warn("The streams in NATS are not ready", "error", e.o.explain(err))
 		}
-		if reason := e.trouble.away(e.nc.LastError()); reason != nil && !e.isConnected() {
-			e.complain("There is no connection to NATS; trying again", reason)
+		if !e.isConnected() {
+			if reason := e.trouble.away(e.nc.LastError()); reason != nil {
+				e.complain("There is no connection to NATS; trying again", reason)
+			}
 		}
 		select {
 		case <-e.ctx.Done():

@@ -1,6 +1,11 @@
 package natsengine
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
 
 // A NATS server that is cut off from the others of its cluster answers pings and nothing else: the connection to it holds, and is of no use. So a
 // node that is not ready for patienceLeases lengths of a lease tries another server, if it knows one.
@@ -20,12 +25,18 @@ func (e *Engine) elsewhere() {
 			return
 		}
 		now := time.Now()
-		if !e.calls.up.Load() || e.Ready() == nil || len(e.nc.Servers()) < 2 {
+		if !e.calls.up.Load() {
+			well = now
+			continue
+		}
+		missing := e.Ready()
+		forbidden := errors.Is(missing, nats.ErrPermissionViolation) // by all servers alike
+		if missing == nil || forbidden || len(e.nc.Servers()) < 2 {
 			well = now
 			continue
 		}
 		if now.Sub(well) > patienceLeases*e.o.Lease {
-			e.o.Logger.Warn("This NATS server is of no use: trying another one", "missing", e.Ready(), "after", now.Sub(well).Round(time.Millisecond))
+			e.o.Logger.Warn("This NATS server is of no use: trying another one", "missing", missing, "after", now.Sub(well).Round(time.Millisecond))
 			well = now
 			if err := e.nc.ForceReconnect(); err != nil {
 				e.o.Logger.Debug("The server cannot be changed now", "error", err)
