@@ -42,6 +42,8 @@ type Engine struct {
 
 	trouble trouble
 
+	caughtUp atomic.Bool // Server has what its cluster has; it has begun with what was on its disk
+
 	mu    sync.Mutex
 	rooms map[string]*room // those that keep a history
 }
@@ -117,10 +119,24 @@ func (e *Engine) Ready() error {
 	if err == nil {
 		err = e.presence.ready()
 	}
+	if err == nil && e.o.Server != nil && !e.caughtUp.Load() {
+		if err = e.o.Server.caughtUp(e.streams()); err == nil {
+			e.caughtUp.Store(true)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("natsengine: %w", e.o.explain(err))
 	}
 	return nil
+}
+
+// streams are all that are stored for this engine.
+func (e *Engine) streams() []string {
+	names := []string{"KV_" + e.presence.bucket}
+	for _, k := range e.kinds {
+		names = append(names, k.stream)
+	}
+	return names
 }
 
 // Present says that somebody is there, on this node: see roomcast.Engine.

@@ -98,6 +98,23 @@ func (s *Server) Close() {
 	s.lock.Close() // which unlocks it
 }
 
+// caughtUp is nil if this server has what its cluster has of the streams that it is to keep. Otherwise another server cannot go without harm.
+func (s *Server) caughtUp(streams []string) error {
+	if !s.nats.JetStreamIsClustered() {
+		return nil
+	}
+	if !s.nats.JetStreamIsCurrent() {
+		return errors.New("the NATS server in this process is catching up with its cluster")
+	}
+	for _, stream := range streams {
+		const account = server.DEFAULT_GLOBAL_ACCOUNT
+		if s.nats.JetStreamIsStreamAssigned(account, stream) && !s.nats.JetStreamIsStreamCurrent(account, stream) {
+			return fmt.Errorf("the NATS server in this process is catching up with stream %s", stream)
+		}
+	}
+	return nil
+}
+
 // ClientURL is the address for NATS clients of other processes, "" if there is none.
 func (s *Server) ClientURL() string {
 	addr, ok := s.nats.Addr().(*net.TCPAddr)
