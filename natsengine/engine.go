@@ -42,8 +42,6 @@ type Engine struct {
 
 	trouble trouble
 
-	caughtUp atomic.Bool // Server has what its cluster has; it has begun with what was on its disk
-
 	mu    sync.Mutex
 	rooms map[string]*room // those that keep a history
 }
@@ -119,10 +117,8 @@ func (e *Engine) Ready() error {
 	if err == nil {
 		err = e.presence.ready()
 	}
-	if err == nil && e.o.Server != nil && !e.caughtUp.Load() {
-		if err = e.o.Server.caughtUp(e.streams()); err == nil {
-			e.caughtUp.Store(true)
-		}
+	if err == nil && e.o.Server != nil {
+		err = e.o.Server.caughtUp(e.streams())
 	}
 	if err != nil {
 		return fmt.Errorf("natsengine: %w", e.o.explain(err))

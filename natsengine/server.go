@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -60,6 +61,8 @@ type Server struct {
 	lock *os.File // of Dir
 	open bool     // clients of other processes may connect
 	key  string   // what clients have to say if they may not
+
+	caught atomic.Bool // it has what its cluster has, or had once: it begins with what is on its disk
 }
 
 // RunServer starts a server and returns when it accepts connections.
@@ -100,7 +103,7 @@ func (s *Server) Close() {
 
 // caughtUp is nil if this server has what its cluster has of the streams that it is to keep. Otherwise another server cannot go without harm.
 func (s *Server) caughtUp(streams []string) error {
-	if !s.nats.JetStreamIsClustered() {
+	if s.caught.Load() || !s.nats.JetStreamIsClustered() {
 		return nil
 	}
 	if !s.nats.JetStreamIsCurrent() {
@@ -112,6 +115,7 @@ func (s *Server) caughtUp(streams []string) error {
 			return fmt.Errorf("the NATS server in this process is catching up with stream %s", stream)
 		}
 	}
+	s.caught.Store(true)
 	return nil
 }
 
