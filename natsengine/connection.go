@@ -152,13 +152,26 @@ const (
 	kickPause   = 50 * time.Millisecond
 )
 
+// electionTime is how long the streams may be silent before a node that had them is not ready any more: when a server goes or comes back, those that are
+// left choose who leads, and all nodes would be called ill at once.
+const electionTime = 10 * time.Second
+
 // keepStreams makes the streams, and looks at them again and again and after every reconnect.
 func (e *Engine) keepStreams() {
 	said := ""
+	var well time.Time // when they were there last, over this connection
 	for {
 		wait := statusEvery
 		err := e.setUp()
-		e.trouble.noteStreams(err)
+		switch {
+		case err == nil:
+			well = time.Now()
+		case errors.Is(err, errAway):
+			well = time.Time{}
+		}
+		if err == nil || time.Since(well) > electionTime {
+			e.trouble.noteStreams(err)
+		}
 		if err != nil {
 			wait = setUpEvery
 		}

@@ -116,10 +116,22 @@ func (e *Engine) Ready() error {
 	if err == nil {
 		err = e.presence.ready()
 	}
+	if err == nil && e.o.Server != nil {
+		err = e.o.Server.caughtUp(e.streams())
+	}
 	if err != nil {
 		return fmt.Errorf("natsengine: %w", e.o.explain(err))
 	}
 	return nil
+}
+
+// streams are all that are stored for this engine.
+func (e *Engine) streams() []string {
+	names := []string{"KV_" + e.presence.bucket}
+	for _, k := range e.kinds {
+		names = append(names, k.stream)
+	}
+	return names
 }
 
 // Present says that somebody is there, on this node: see roomcast.Engine.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -60,6 +61,8 @@ type Server struct {
 	lock *os.File // of Dir
 	open bool     // clients of other processes may connect
 	key  string   // what clients have to say if they may not
+
+	caught atomic.Bool // it has what its cluster has, or had once: it begins with what is on its disk
 }
 
 // RunServer starts a server and returns when it accepts connections.
@@ -96,6 +99,24 @@ func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 	s.lock.Close() // which unlocks it
+}
+
+// caughtUp is nil if this server has what its cluster has of the streams that it is to keep. Otherwise another server cannot go without harm.
+func (s *Server) caughtUp(streams []string) error {
+	if s.caught.Load() || !s.nats.JetStreamIsClustered() {
+		return nil
+	}
+	if !s.nats.JetStreamIsCurrent() {
+		return errors.New("the NATS server in this process is catching up with its cluster")
+	}
+	for _, stream := range streams {
+		const account = server.DEFAULT_GLOBAL_ACCOUNT
+		if s.nats.JetStreamIsStreamAssigned(account, stream) && !s.nats.JetStreamIsStreamCurrent(account, stream) {
+			return fmt.Errorf("the NATS server in this process is catching up with stream %s", stream)
+		}
+	}
+	s.caught.Store(true)
+	return nil
 }
 
 // ClientURL is the address for NATS clients of other processes, "" if there is none.

@@ -166,7 +166,6 @@ func (s *stream) arrived(after time.Duration, sender, seq int) {
 func (s *stream) send(c *client, sender int, quit chan struct{}) {
 	var buffer []byte
 	for seq := 0; ; seq++ {
-		due := time.Since(s.began)
 		if s.window > 0 {
 			select {
 			case s.places[sender] <- struct{}{}:
@@ -176,16 +175,16 @@ func (s *stream) send(c *client, sender int, quit chan struct{}) {
 			s.mu.Lock()
 			s.waiting[sender][seq] = s.receivers
 			s.mu.Unlock()
-			due = time.Since(s.began)
 		} else {
-			due = time.Duration(seq) * time.Second / time.Duration(s.rate)
+			due := time.Duration(seq) * time.Second / time.Duration(s.rate)
 			select {
 			case <-time.After(due - time.Since(s.began)):
 			case <-quit:
 				return
 			}
 		}
-		buffer = appendSend(buffer[:0], s.room, due, sender, seq)
+		now := time.Since(s.began) // not when it was due: timers are up to a millisecond late, and nothing holds a sender up that does not wait
+		buffer = appendSend(buffer[:0], s.room, now, sender, seq)
 		if err := c.write(buffer); err != nil {
 			s.fail(err)
 			return
