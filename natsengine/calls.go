@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -13,6 +14,8 @@ import (
 var (
 	// errAway: there is no connection, or it broke while an answer was awaited.
 	errAway = errors.New("not connected to NATS")
+	// errSetUp: nobody has looked yet.
+	errSetUp = errors.New("the streams in NATS are being looked at")
 	// errNobody: nobody is listening there. What was asked has not been done.
 	errNobody = errors.New("nobody answers at NATS: no stream, or none of its servers leads")
 	// errTorn: a part of an answer is missing.
@@ -25,6 +28,9 @@ type calls struct {
 	nc     *nats.Conn
 	prefix string // of the subjects of answers
 	sub    *nats.Subscription
+
+	up      atomic.Bool  // as far as is known there is a connection
+	payload atomic.Int64 // of a message of NATS, at most; 0: not known yet
 
 	mu      sync.Mutex
 	next    uint64
@@ -57,6 +63,7 @@ func (c *calls) answer(m *nats.Msg) {
 
 // disconnected makes all fail that wait.
 func (c *calls) disconnected() {
+	c.up.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
@@ -67,6 +74,8 @@ func (c *calls) disconnected() {
 }
 
 func (c *calls) connected() {
+	c.payload.Store(c.nc.MaxPayload())
+	c.up.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {

@@ -49,11 +49,14 @@ func (e *Engine) connect() error {
 			<-e.made
 			e.disconnected(err)
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { e.trouble.failed(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(e.gone) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.asyncError(err) }),
 	}
 	if e.o.Credentials != "" {
-		options = append(options, nats.UserCredentials(e.o.Credentials))
+		options = append(options, nats.UserJWT(
+			func() (string, error) { return userToken(e.o.Credentials) },
+			func(nonce []byte) ([]byte, error) { return signAs(e.o.Credentials, nonce) }))
 	}
 	if e.o.TLSCA != "" {
 		options = append(options, nats.RootCAs(e.o.TLSCA))
@@ -91,6 +94,7 @@ func (e *Engine) isConnected() bool { return e.nc.IsConnected() }
 
 // connected is called by nats.go, as disconnected is, one at a time and in order.
 func (e *Engine) connected(what string) {
+	e.trouble.connected()
 	e.o.Logger.Info(what, "node", e.o.Node)
 	e.calls.connected()
 	e.presence.start(e.js)
@@ -111,8 +115,16 @@ func (e *Engine) asyncError(err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) {
 		e.stats.slow.Add(1)
 	}
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		e.trouble.deny(err)
+	}
+	e.complain("NATS reports an error", err)
+}
+
+// complain logs a warning, unless it has lately.
+func (e *Engine) complain(what string, err error) {
 	if e.ctx.Err() == nil {
-		e.o.Logger.Warn("NATS reports an error", "error", err)
+		e.o.Logger.Log(e.ctx, e.trouble.level(e.o.complaint(err)), what, "error", e.o.explain(err))
 	}
 }
 
@@ -130,7 +142,7 @@ const (
 )
 
 func (e *Engine) maxPayload() int {
-	return int(orElse(e.nc.MaxPayload(), defaultPayload)) - headersSize
+	return int(orElse(e.calls.payload.Load(), defaultPayload)) - headersSize
 }
 
 // How often the streams are looked at: while something is wrong with them, and for the statistics.
@@ -140,21 +152,37 @@ const (
 	kickPause   = 50 * time.Millisecond
 )
 
+// electionTime is how long the streams may be silent before a node that had them is not ready any more: when a server goes or comes back, those that are
+// left choose who leads, and all nodes would be called ill at once.
+const electionTime = 10 * time.Second
+
 // keepStreams makes the streams, and looks at them again and again and after every reconnect.
 func (e *Engine) keepStreams() {
 	said := ""
+	var well time.Time // when they were there last, over this connection
 	for {
 		wait := statusEvery
 		err := e.setUp()
-		e.mu.Lock()
-		e.notReady = err
-		e.mu.Unlock()
+		switch {
+		case err == nil:
+			well = time.Now()
+		case errors.Is(err, errAway):
+			well = time.Time{}
+		}
+		if err == nil || time.Since(well) > electionTime {
+			e.trouble.noteStreams(err)
+		}
 		if err != nil {
 			wait = setUpEvery
 		}
-		if err != nil && e.isConnected() && err.Error() != said {
+		if err != nil && e.isConnected() && e.ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
-			e.o.Logger.Warn("The streams in NATS are not ready", "error", err)
+			e.o.Logger.Warn("The streams in NATS are not ready", "error", e.o.explain(err))
+		}
+		if !e.isConnected() {
+			if reason := e.trouble.away(e.nc.LastError()); reason != nil {
+				e.complain("There is no connection to NATS; trying again", reason)
+			}
 		}
 		select {
 		case <-e.ctx.Done():

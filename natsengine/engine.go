@@ -18,7 +18,6 @@ import (
 type Engine struct {
 	o     Options
 	kinds []*kind
-	tails rhythm
 
 	made  chan struct{} // closed by connect once what follows is there
 	gone  chan struct{} // closed once nc is closed and has told so
@@ -40,9 +39,10 @@ type Engine struct {
 	ids   atomic.Uint64
 	stats counters
 
-	mu       sync.Mutex
-	rooms    map[string]*room // those that keep a history
-	notReady error            // why the streams cannot be used yet; nil once they can
+	trouble trouble
+
+	mu    sync.Mutex
+	rooms map[string]*room // those that keep a history
 }
 
 // New returns an engine for one node. It connects in the background, for as long as it takes; an error is about options that make no sense.
@@ -52,7 +52,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, kick: make(chan struct{}, 1), rooms: map[string]*room{},
-		made: make(chan struct{}), gone: make(chan struct{}), notReady: errAway, tails: rhythm{tailEvery, tailTick}}
+		made: make(chan struct{}), gone: make(chan struct{}), trouble: trouble{streams: errSetUp}}
 	e.live = live{e: e, rooms: map[string]*liveRoom{}, out: outbox{wake: make(chan struct{}, 1)}}
 	e.presence = newPresence(presenceConfig{node: o.Node, prefix: o.Prefix, replicas: o.Replicas, lease: o.Lease, linger: o.Linger,
 		timeout: o.Timeout, logger: o.Logger})
@@ -76,6 +76,9 @@ func (e *Engine) start() {
 	e.run(e.live.send)
 	e.run(e.keepStreams)
 	e.run(e.keepTails)
+	if e.o.Server == nil {
+		e.run(e.elsewhere)
+	}
 }
 
 // run starts a goroutine that Close waits for, unless Close has been called.
@@ -104,18 +107,31 @@ func (e *Engine) Node() string { return e.o.Node }
 // Ready returns nil if the engine is connected and has all it needs, otherwise what is missing.
 func (e *Engine) Ready() error {
 	if !e.isConnected() {
-		return fmt.Errorf("natsengine: %w", orElse(e.nc.LastError(), errAway))
+		if err := e.trouble.away(e.nc.LastError()); err != nil {
+			return fmt.Errorf("natsengine: %w: %w", errAway, e.o.explain(err))
+		}
+		return fmt.Errorf("natsengine: %w", errAway)
 	}
-	e.mu.Lock()
-	err := e.notReady
-	e.mu.Unlock()
+	err := e.trouble.present()
 	if err == nil {
 		err = e.presence.ready()
 	}
+	if err == nil && e.o.Server != nil {
+		err = e.o.Server.caughtUp(e.streams())
+	}
 	if err != nil {
-		return fmt.Errorf("natsengine: %w", err)
+		return fmt.Errorf("natsengine: %w", e.o.explain(err))
 	}
 	return nil
+}
+
+// streams are all that are stored for this engine.
+func (e *Engine) streams() []string {
+	names := []string{"KV_" + e.presence.bucket}
+	for _, k := range e.kinds {
+		names = append(names, k.stream)
+	}
+	return names
 }
 
 // Present says that somebody is there, on this node: see roomcast.Engine.

@@ -31,18 +31,20 @@ func (e *Engine) roomNamed(name string) *room {
 // loseNotifications makes a node lose what n publishes of another one bring, and returns when it has.
 func loseNotifications(e *Engine, room string, n int, publish func()) {
 	r, d := e.roomNamed(room), deaf{make(chan struct{}, n)}
-	e.in.routes.Store(r.notice, d)
+	r.mu.Lock()
+	sub := r.sub
+	r.mu.Unlock()
+	e.in.routes.Store(sub, d)
 	publish()
 	for range n {
 		<-d.lost
 	}
-	e.in.routes.Store(r.notice, r)
+	e.in.routes.Store(sub, r)
 }
 
 func TestLostNotificationShowsAtTheNext(t *testing.T) {
 	b := newBroker(t)
-	one, two := b.node(), b.node()
-	two.tails.every = time.Hour
+	one, two := b.node(), b.node(func(o *Options) { o.tails.every = time.Hour })
 	l := listen(t, two, "r")
 	publish(t, one, "r", "a")
 	l.await(1)
@@ -263,5 +265,81 @@ func TestLostAcknowledgement(t *testing.T) {
 		}
 		heard += 3
 		contiguous(t, l.at, l.await(heard))
+	}
+}
+
+// stalling is a connection to a broker that can stop taking what is sent.
+func stalling(t *testing.T, to string) (address string, stall func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stalled, over := make(chan struct{}), make(chan struct{})
+	var tasks sync.WaitGroup
+	pump := func(to io.Writer, from net.Conn, stalled <-chan struct{}) {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := from.Read(buf)
+			select {
+			case <-stalled:
+				<-over
+			default:
+			}
+			if err != nil {
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	tasks.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			tasks.Go(func() { <-over; client.Close(); server.Close() })
+			tasks.Go(func() { pump(server, client, stalled) })
+			tasks.Go(func() { pump(client, server, nil) })
+		}
+	})
+	t.Cleanup(func() { close(over); listener.Close(); tasks.Wait() })
+	return listener.Addr().String(), sync.OnceFunc(func() { close(stalled) })
+}
+
+// While NATS takes nothing, nobody waits for it who is not to: neither who publishes in rooms without history, nor who leaves a room.
+func TestG7_StalledServer(t *testing.T) {
+	b := newBroker(t)
+	address, stall := stalling(t, b.srv.Addr().String())
+	e := b.node(func(o *Options) { o.URL = "nats://" + address })
+	var ears []*ear
+	for _, kind := range []string{"kept/", "\x01passing/"} {
+		for i := range 20 {
+			ears = append(ears, listen(t, e, kind+strconv.Itoa(i)))
+		}
+	}
+	stall()
+	large := texts(strings.Repeat("x", 900<<10))
+	var slowest time.Duration
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < 3*time.Second; <-tick.C {
+		start := time.Now()
+		_ = e.Publish(t.Context(), "\x01passing", large) // full, after some
+		if len(ears) > 0 && time.Since(began) > 2*time.Second {
+			ears[0].cancel()
+			ears = ears[1:]
+		}
+		slowest = max(slowest, time.Since(start))
+	}
+	if len(ears) > 0 || slowest > time.Second {
+		t.Errorf("somebody has waited for %v; %d are still in rooms", slowest, len(ears))
 	}
 }

@@ -10,6 +10,9 @@ import (
 // newestTries is how often a read is repeated that says less than is known: a server may not have noticed yet that it does not lead any more.
 const newestTries = 4
 
+// historyBytes is how much is read at once, about, of what follows a position.
+const historyBytes = 4 << 20
+
 // reach is what of a room is to be read: offsets from first to last, of the epoch of last.
 type reach struct {
 	kind  *kind
@@ -97,7 +100,7 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 	end := what.last.last()
 	var entries []roomcast.Entry
 	bytes := 0
-	for try := 0; len(entries) < limit && seq <= what.last.seq && !(what.whole && len(entries) > 0 && bytes >= fetchBytes); {
+	for try := 0; len(entries) < limit && seq <= what.last.seq && !(what.whole && len(entries) > 0 && bytes >= historyBytes); {
 		found, err := e.following(ctx, what.kind, what.room, seq, fetchMessages)
 		if len(found) == 0 { // it failed, or the server is behind, or the rest has been forgotten meanwhile
 			if try++; !e.pause(ctx, try) {

@@ -11,7 +11,7 @@ import (
 // inbox is what has come in from NATS for the rooms here. Many rooms share a goroutine, which most of them would need too seldom.
 type inbox struct {
 	shards [shardCount]chan *nats.Msg // by subject; never closed
-	routes sync.Map                   // subject to receiver
+	routes sync.Map                   // *nats.Subscription to receiver
 }
 
 // receiver is a room that something has come in for. It is called by one goroutine at a time, and does not wait.
@@ -25,19 +25,20 @@ const (
 
 var seed = maphash.MakeSeed()
 
-// listen has a receiver told what comes in for a subject.
+// listen has a receiver told what comes in for a subject from when it returns.
 func (in *inbox) listen(nc *nats.Conn, subject string, to receiver) (*nats.Subscription, error) {
-	in.routes.Store(subject, to)
 	sub, err := nc.ChanSubscribe(subject, in.shards[maphash.String(seed, subject)%shardCount])
-	if err != nil {
-		in.routes.Delete(subject)
+	if err == nil {
+		in.routes.Store(sub, to)
 	}
 	return sub, err
 }
 
-func (in *inbox) unlisten(subject string, sub *nats.Subscription) {
-	in.routes.Delete(subject)
-	_ = sub.Unsubscribe() // fails only if the connection is closed for good
+// unlisten ends that at once. It does not wait for NATS to know, which takes as long as a server that has stopped reading: who leaves a room
+// last may be an event loop.
+func (e *Engine) unlisten(sub *nats.Subscription) {
+	e.in.routes.Delete(sub)
+	e.run(func() { _ = sub.Unsubscribe() }) // fails only if the connection is closed for good
 }
 
 // dispatch tells the rooms of one shard, one by one, what has come in for them.
@@ -45,7 +46,7 @@ func (in *inbox) dispatch(ctx context.Context, shard <-chan *nats.Msg) {
 	for {
 		select {
 		case m := <-shard:
-			if to, ok := in.routes.Load(m.Subject); ok {
+			if to, ok := in.routes.Load(m.Sub); ok {
 				to.(receiver).receive(m)
 			}
 		case <-ctx.Done():

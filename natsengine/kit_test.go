@@ -20,9 +20,12 @@ type broker struct {
 	srv  *server.Server
 }
 
-func newBroker(t *testing.T) *broker {
+func newBroker(t *testing.T, set ...func(*server.Options)) *broker {
 	t.Helper()
 	b := &broker{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}}
+	for _, f := range set {
+		f(&b.opts)
+	}
 	b.start()
 	t.Cleanup(b.stop)
 	return b

@@ -24,26 +24,40 @@ type live struct {
 type liveRoom struct {
 	e    *Engine
 	name string
-	sub  *nats.Subscription              // guarded by live.mu
 	subs atomic.Pointer[[]*subscription] // replaced, never changed, with live.mu held
+
+	mu  sync.Mutex // held while NATS is told, which may take a while
+	sub *nats.Subscription
 }
 
 func (l *live) subscribe(room string, deliver func([]roomcast.Entry)) (cancel func(), err error) {
 	s := &subscription{deliver: deliver}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	r := l.rooms[room]
 	if r == nil {
 		r = &liveRoom{e: l.e, name: room}
 		r.subs.Store(new([]*subscription{s}))
-		if r.sub, err = l.e.in.listen(l.e.nc, liveSubject(l.e.o.Prefix, room), r); err != nil {
-			return nil, l.e.unavailable("subscribe to", room, err)
-		}
 		l.rooms[room] = r
 	} else {
 		r.subs.Store(new(append(slices.Clone(*r.subs.Load()), s)))
 	}
-	return func() { l.cancel(r, s) }, nil
+	l.mu.Unlock()
+	cancel = func() { l.cancel(r, s) }
+	if err := r.listen(); err != nil {
+		cancel()
+		return nil, l.e.unavailable("subscribe to", room, err)
+	}
+	return cancel, nil
+}
+
+// listen returns once the room is told what comes in.
+func (r *liveRoom) listen() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sub == nil {
+		r.sub, err = r.e.in.listen(r.e.nc, liveSubject(r.e.o.Prefix, r.name), r)
+	}
+	return err
 }
 
 func (l *live) cancel(r *liveRoom, s *subscription) {
@@ -54,9 +68,18 @@ func (l *live) cancel(r *liveRoom, s *subscription) {
 	defer l.mu.Unlock()
 	left := slices.DeleteFunc(slices.Clone(*r.subs.Load()), func(other *subscription) bool { return other == s })
 	r.subs.Store(&left)
-	if len(left) == 0 {
-		l.e.in.unlisten(liveSubject(l.e.o.Prefix, r.name), r.sub)
-		delete(l.rooms, r.name)
+	if len(left) > 0 {
+		return
+	}
+	delete(l.rooms, r.name)
+	l.e.run(r.unlisten) // not here: NATS may still be being told to listen
+}
+
+func (r *liveRoom) unlisten() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sub != nil {
+		r.e.unlisten(r.sub)
 	}
 }
 
@@ -103,7 +126,7 @@ func (l *live) publish(room string, entries []roomcast.Entry) error {
 }
 
 func (l *live) put(subject string, bodies [][]byte) {
-	if !l.e.isConnected() || !l.out.add(subject, encodeLive(bodies)) {
+	if !l.e.calls.up.Load() || !l.out.add(subject, encodeLive(bodies)) {
 		l.e.stats.unsent.Add(uint64(len(bodies)))
 	}
 }

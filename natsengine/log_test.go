@@ -174,14 +174,14 @@ func TestHistory(t *testing.T) {
 func TestHistoryOfLargeEntries(t *testing.T) {
 	b := newBroker(t)
 	e := b.node()
-	const count, size = 40, 100 << 10
+	const count, size = 100, 100 << 10
 	for range count {
 		publish(t, e, "r", strings.Repeat("x", size))
 	}
 	at := roomcast.Position{Epoch: history(t, e, "r", roomcast.Position{}, 1)[0].Position.Epoch}
 	for calls := 1; at.Offset < count; calls++ {
 		got := history(t, e, "r", at, 1000)
-		if len(got) == 0 || len(got)*size > 2*fetchBytes+size {
+		if len(got) == 0 || len(got)*size > historyBytes+fetchBytes+size {
 			t.Fatalf("%d entries of %d bytes after offset %d", len(got), size, at.Offset)
 		}
 		contiguous(t, at, got)

@@ -12,7 +12,8 @@ import (
 
 // Options say where NATS is and what is kept there. All nodes of a cluster have the same Prefix, Replicas, History and Window.
 type Options struct {
-	// URL is the addresses of NATS servers, separated by commas.
+	// URL is the addresses of NATS servers, separated by commas: nats://host:4222, tls://host:4222, with user:password@ or token@ before the host
+	// where a server wants one.
 	URL string
 
 	// Server is the NATS server in this process, instead of a URL. It is closed after the engine.
@@ -50,14 +51,28 @@ type Options struct {
 
 	// Logger is told what an operator wants to know; nil is silence.
 	Logger *slog.Logger
+
+	tails rhythm // zero but in tests
 }
 
 const maxReplicas = 5
+
+// Check reports what New would find wrong with the options, files among them, without connecting to anything.
+func (o Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
 
 // withDefaults returns o with everything filled in, or what makes no sense in it.
 func (o Options) withDefaults() (Options, error) {
 	if (o.URL == "") == (o.Server == nil) {
 		return o, errors.New("natsengine: which NATS server? Set either Options.URL or Options.Server")
+	}
+	if err := o.checkURL(); err != nil {
+		return o, err
+	}
+	if err := o.checkFiles(); err != nil {
+		return o, err
 	}
 	if o.Prefix == "" {
 		o.Prefix = "roomcast"
@@ -83,6 +98,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Lease = orElse(o.Lease, 5*time.Second)
 	o.Linger = orElse(o.Linger, time.Minute)
 	o.Timeout = orElse(o.Timeout, 5*time.Second)
+	o.tails = rhythm{orElse(o.tails.every, tailEvery), orElse(o.tails.tick, tailTick)}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -151,6 +151,8 @@ func (p *presence) ready() error {
 		return fmt.Errorf("presence: %w", p.trouble)
 	case p.pulse.complete.IsZero():
 		return errors.New("presence: the table of members is being read")
+	case p.pulse.proof.IsZero():
+		return errors.New("presence: the lease of this node has not been stored yet")
 	case time.Since(p.pulse.proof) > p.cfg.lease:
 		return fmt.Errorf("presence: the lease of this node has not been refreshed for %v", time.Since(p.pulse.proof).Round(time.Millisecond))
 	}

@@ -108,7 +108,7 @@ func (r *room) listen() (end func()) {
 
 func (r *room) unlistenLocked() {
 	if r.ears--; r.ears == 0 {
-		r.e.in.unlisten(r.notice, r.sub)
+		r.e.unlisten(r.sub)
 		r.sub = nil
 	}
 }

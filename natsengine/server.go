@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,8 +35,11 @@ type ServerOptions struct {
 	ClusterName string
 
 	// ClusterListen is the address at which the other servers reach it, "0.0.0.0:6222" for instance. Zero means that it runs alone. What goes
-	// between servers is neither encrypted nor authenticated: the port belongs into a private network.
+	// between servers is not encrypted: the port belongs into a private network.
 	ClusterListen string
+
+	// Secret is what the servers of a cluster know, and nobody else: who does not is not let in. Zero means that everybody is who reaches the port.
+	Secret string
 
 	// Peers are the addresses at which it reaches the others. One is enough, since they tell each other the rest; all are better, since each of
 	// them may be away.
@@ -57,6 +61,8 @@ type Server struct {
 	lock *os.File // of Dir
 	open bool     // clients of other processes may connect
 	key  string   // what clients have to say if they may not
+
+	caught atomic.Bool // it has what its cluster has, or had once: it begins with what is on its disk
 }
 
 // RunServer starts a server and returns when it accepts connections.
@@ -93,6 +99,24 @@ func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 	s.lock.Close() // which unlocks it
+}
+
+// caughtUp is nil if this server has what its cluster has of the streams that it is to keep. Otherwise another server cannot go without harm.
+func (s *Server) caughtUp(streams []string) error {
+	if s.caught.Load() || !s.nats.JetStreamIsClustered() {
+		return nil
+	}
+	if !s.nats.JetStreamIsCurrent() {
+		return errors.New("the NATS server in this process is catching up with its cluster")
+	}
+	for _, stream := range streams {
+		const account = server.DEFAULT_GLOBAL_ACCOUNT
+		if s.nats.JetStreamIsStreamAssigned(account, stream) && !s.nats.JetStreamIsStreamCurrent(account, stream) {
+			return fmt.Errorf("the NATS server in this process is catching up with stream %s", stream)
+		}
+	}
+	s.caught.Store(true)
+	return nil
 }
 
 // ClientURL is the address for NATS clients of other processes, "" if there is none.
@@ -167,7 +191,14 @@ func (o ServerOptions) checkCluster(opts *server.Options) error {
 		if err != nil || host == "" || port == "" || strings.Contains(peer, "@") {
 			return fmt.Errorf("natsengine: ServerOptions.Peers: %q is no host:port", peer)
 		}
-		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: peer})
+		route := &url.URL{Scheme: "nats-route", Host: peer}
+		if o.Secret != "" {
+			route.User = url.UserPassword("roomcast", o.Secret)
+		}
+		opts.Routes = append(opts.Routes, route)
+	}
+	if o.Secret != "" {
+		opts.Cluster.Username, opts.Cluster.Password = "roomcast", o.Secret
 	}
 	return nil
 }

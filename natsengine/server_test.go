@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -134,4 +135,46 @@ func TestClusterWithoutListen(t *testing.T) {
 		}
 		nc.Close()
 	}
+}
+
+// Who does not know the secret of a cluster is not let in, and the secret is in no log line.
+func TestClusterSecret(t *testing.T) {
+	var lines lockedBuffer
+	logger := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	first, second := freeAddr(t), freeAddr(t)
+	const secret, wrong = "the-secret-of-the-cluster", "another-secret-altogether"
+	server := func(name, listen, peer, secret string) *Server {
+		return runServer(t, ServerOptions{Name: name, ClusterListen: listen, Peers: []string{peer}, Secret: secret, Logger: logger})
+	}
+	a := server("a", first, second, secret)
+	server("stranger", freeAddr(t), first, wrong)
+	eventually(t, "the stranger is refused", func() bool { return strings.Contains(lines.String(), "uthorization") })
+	if n := a.nats.NumRoutes(); n != 0 {
+		t.Errorf("%d routes, want none", n)
+	}
+	server("b", second, first, secret)
+	eventually(t, "the two have found each other", func() bool { return a.nats.NumRoutes() > 0 })
+	for _, text := range []string{secret, wrong} {
+		if strings.Contains(lines.String(), text) {
+			t.Errorf("the log has %q in it", text)
+		}
+	}
+}
+
+// lockedBuffer may be written to from anywhere.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

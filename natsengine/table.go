@@ -57,7 +57,8 @@ type claim struct {
 	info  []byte
 	gone  bool
 	rev   uint64 // of the version which it replaces; 0: whatever is there, since a member belongs to the node that presented it last
-	over  uint64 // if it is gone before it was written: of another node's version, which it was to replace
+	over  uint64 // if it is gone before it was written: of another node's version, which is replaced all the same, so that the other gives up
+	other uint64 // while rev is 0: of the latest version of another node that has been read
 	dirty bool   // to be written
 	tries int    // that have failed since the last success
 }
@@ -98,9 +99,11 @@ func (t *table) present(m roomcast.Member) {
 		if rec == nil || rec.claim == nil || rec.claim.gone {
 			return // nobody of ours
 		}
-		rec.claim.gone, rec.claim.info, rec.claim.dirty = true, nil, true
+		rec.claim.gone, rec.claim.dirty = true, true
 		if rec.claim.rev == 0 && rec.stored && rec.owner != t.self {
 			rec.claim.over = rec.rev
+		} else {
+			rec.claim.info = nil
 		}
 	} else {
 		rec = t.record(m.ID)
@@ -165,7 +168,9 @@ func (t *table) weigh(rec *record) {
 	case c.rev != 0: // another node has presented it since
 		t.setClaim(rec, nil)
 		return
-	} // otherwise our own first version is on its way, and counts if it comes later
+	default: // our own first version is on its way, and counts if it comes later
+		c.other = rec.rev
+	}
 	t.enqueue(rec)
 }
 
@@ -212,9 +217,8 @@ func (t *table) next() (job, bool) {
 		t.queue = t.queue[1:]
 		rec.queued = false
 		c := rec.claim
-		if c != nil && c.outdoes(rec) {
-			c.rev = c.over
-		} else if c != nil && c.gone && (c.rev == 0 || t.revived(rec)) {
+		outdoes := c != nil && c.outdoes(rec)
+		if c != nil && c.gone && !outdoes && (c.rev == 0 || t.revived(rec)) {
 			t.setClaim(rec, nil) // there is nothing to be taken out
 			c = nil
 		}
@@ -222,15 +226,17 @@ func (t *table) next() (job, bool) {
 			t.refresh(rec)
 			continue
 		}
-		c.dirty, rec.writing = false, true
-		return job{rec.id, c, c.info, c.gone, c.rev, c.tries}, true
+		c.dirty, rec.writing = outdoes, true // if it does, there are two to be written
+		return job{rec.id, c, c.info, c.gone && !outdoes, c.rev, c.tries}, true
 	}
 	t.queue = nil
 	return job{}, false
 }
 
 // outdoes reports whether the member is to be gone although what the bucket says is another node's: this one has presented it since.
-func (c *claim) outdoes(rec *record) bool { return c.gone && c.over != 0 && c.over == rec.rev }
+func (c *claim) outdoes(rec *record) bool {
+	return c.gone && c.rev == 0 && c.over != 0 && c.over == rec.rev
+}
 
 // revived reports whether a record that was to be swept belongs to a node that is there again.
 func (t *table) revived(rec *record) bool {
@@ -252,7 +258,7 @@ func (t *table) written(j job, rev uint64) {
 		return
 	case rec.rev > rev: // the reading was faster, and has seen what came after
 		switch {
-		case rec.stored && rec.owner != t.self || !rec.stored && c.gone:
+		case rec.stored && rec.owner != t.self || !rec.stored && c.gone || c.other > rev:
 			t.setClaim(rec, nil)
 		case !rec.stored:
 			c.rev, c.dirty = 0, true

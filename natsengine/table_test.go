@@ -327,19 +327,20 @@ func TestTakenAndGoneAtOnce(t *testing.T) {
 			if told := n.told(); len(told) > 0 {
 				t.Errorf("still there: %+v", told)
 			}
-			j, ok := n.next()
-			if !ok || !j.gone || j.rev != 1 {
-				t.Fatalf("written is %+v, %v, want that revision 1 is deleted", j, ok)
-			}
 			if test.newer {
 				n.put("m", 2, version{"life of b", "b", []byte("b's again")}, epoch)
-				n.written(j, 0)
-				if told := n.told(); len(told) != 1 || told[0].Node != "b" {
-					t.Errorf("there are %+v, want the other node's", told)
-				}
 			} else {
+				j, ok := n.next()
+				if !ok || j.gone || string(j.info) != "a's" {
+					t.Fatalf("written is %+v, %v, want that it is this node's first", j, ok)
+				}
 				n.written(j, 2)
-				n.removed("m", 2)
+				j, ok = n.next()
+				if !ok || !j.gone || j.rev != 2 {
+					t.Fatalf("written is %+v, %v, want that revision 2 is deleted", j, ok)
+				}
+				n.written(j, 3)
+				n.removed("m", 3)
 				if len(n.records) > 0 || n.claims > 0 {
 					t.Errorf("what stays: %v, %d claims", n.records, n.claims)
 				}
@@ -347,6 +348,22 @@ func TestTakenAndGoneAtOnce(t *testing.T) {
 			if _, ok := n.next(); ok {
 				t.Error("something is still to be written")
 			}
+			if told := n.told(); test.newer != (len(told) == 1 && told[0].Node == "b") {
+				t.Errorf("there are %+v", told)
+			}
 		})
+	}
+}
+
+// Whom another node has presented and said to be gone, both before this one is told that its own word was written, is gone.
+func TestTakenAndGoneBeforeTheAnswer(t *testing.T) {
+	n := newTable("b", "life of b")
+	n.present(roomcast.Member{ID: "m", Info: []byte("b's")})
+	j, _ := n.next()
+	n.put("m", 2, version{"life of a", "a", []byte("a's")}, epoch)
+	n.removed("m", 3)
+	n.written(j, 1)
+	if _, ok := n.next(); ok || len(n.told()) > 0 {
+		t.Errorf("there is %v, to be written: %v", n.told(), ok)
 	}
 }

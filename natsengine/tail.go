@@ -23,7 +23,7 @@ const roomIdle = time.Minute
 
 // keepTails looks after the rooms until the engine ends.
 func (e *Engine) keepTails() {
-	ticker := time.NewTicker(e.tails.tick)
+	ticker := time.NewTicker(e.o.tails.tick)
 	defer ticker.Stop()
 	swept := time.Now()
 	for {
@@ -62,7 +62,7 @@ func (e *Engine) checkTails() {
 
 // dueRooms are rooms whose tails have not been looked at for some time, some of them if there are very many.
 func (e *Engine) dueRooms() []*room {
-	before := time.Now().Add(-e.tails.every)
+	before := time.Now().Add(-e.o.tails.every)
 	var due []*room
 	for _, r := range e.allRooms() {
 		if r.isDue(before) {

@@ -215,11 +215,6 @@ func (s *suite) presentTakeover(t *testing.T) {
 	see(t, present(c, id, "back on the first"), tables...)
 	see(t, leave(c, id), tables...)
 	see(t, leave(a, marker.ID), tables...)
-
-	short := s.name("m-")
-	see(t, present(b, short, "on the second"), tables...)
-	present(a, short, "for a moment")
-	see(t, leave(a, short), tables...)
 	for _, w := range tables {
 		if story := w.story(id); slices.Contains(story[:len(story)-1], "gone") {
 			t.Errorf("node %q was told that the member is gone while it moved from node to node: %q", w.node, story)

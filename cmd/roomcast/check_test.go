@@ -101,3 +101,29 @@ func TestCheckSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckFilesForNATS holds that files which are not what they should be are told at the start, by check and by serve, without what is in them.
+func TestCheckFilesForNATS(t *testing.T) {
+	garbage := filepath.Join(t.TempDir(), "garbage")
+	if err := os.WriteFile(garbage, []byte("swordfish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flags, want := range map[string]string{
+		"--nats-ca=" + garbage:                                 "--nats-ca " + garbage + ": there is no certificate in it; ",
+		"--nats-creds=" + garbage:                              "--nats-creds " + garbage + ": there is no token of a user in it; ",
+		"--nats-creds=" + garbage + ".none":                    "--nats-creds " + garbage + ".none: no such file or directory; ",
+		"--nats-cert=" + garbage + " --nats-key=" + garbage:    "--nats-cert " + garbage + ": there is no certificate in it; ",
+		"--nats-cert=" + garbage + ".none --nats-key=" + "any": "--nats-cert " + garbage + ".none: no such file or directory; ",
+	} {
+		for _, command := range []string{"check", "serve"} {
+			cmd := program(t, append([]string{command, "--addr=127.0.0.1:0", "--nats=nats://127.0.0.1:1"}, strings.Fields(flags)...)...)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			_ = cmd.Run() // the exit code says it
+			if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.HasPrefix(stderr.String(), "roomcast: "+want) ||
+				strings.Count(stderr.String(), "\n") != 1 || strings.Contains(stderr.String(), "swordfish") {
+				t.Errorf("%s %s: code %d, %s; want 2 and one line with %s", command, flags, code, &stderr, want)
+			}
+		}
+	}
+}

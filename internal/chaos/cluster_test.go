@@ -103,6 +103,9 @@ func (c *cluster) makeNATS(bin string) {
 		n := &natsNode{client: freeAddr(c.t), monitor: freeAddr(c.t)}
 		c.nats[i] = n
 		dir := c.t.TempDir()
+		if logs := os.Getenv("CHAOS_LOGS"); logs != "" {
+			dir = filepath.Join(logs, fmt.Sprintf("%s-nats%d", logName(c.t), i))
+		}
 		if i == 0 {
 			n.disk = newDisk(c.t)
 			dir = n.disk.dir

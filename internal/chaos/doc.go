@@ -25,7 +25,7 @@
 //
 //	CHAOS_TIME=4m    how long there are faults; it makes the long form of all tests
 //	CHAOS_SEED=17    the seed of the plan; what the processes make of it is not repeated, only what is done to them
-//	CHAOS_LOGS=dir   where the logs of all processes stay
+//	CHAOS_LOGS=dir   where the logs of all processes stay, and what the NATS nodes stored, but for that with the small disk
 //	CHAOS_RACE=1     server nodes with the race detector
 //	CHAOS_BIN=path   another binary than the one of this tree, such as a release
 //

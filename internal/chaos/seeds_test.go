@@ -18,6 +18,8 @@ var seeds = []struct {
 	{2, 0, "a node that had fallen behind answered recovered false to who came from one that had not; there was no key for tokens though the node was ready"},
 	{101, 40 * time.Second, "a node cut off from NATS claimed a session, and got it when it was back, though its client was connected to another node: that was closed with 3004"},
 	{102, 12 * time.Second, "a node that had just begun called a genuine token invented, so that the client lost its session and got what it had sent with echo off"},
+	{301, 17 * time.Second, "seen once: two acknowledgements for one position, and a history that could not be read across it, after the disk of the NATS node " +
+		"between two others had been full"},
 }
 
 // TestSeeds repeats the plans of seeds. It belongs to the long form.

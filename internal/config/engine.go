@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"net/url"
@@ -28,8 +29,9 @@ type Engine struct {
 	Data          string        `default:"roomcast-data" placeholder:"DIR" env:"ROOMCAST_DATA" help:"Where --nats embedded keeps its data; each process needs a directory of its own (default: ${default})."`
 	DataMax       Bytes         `placeholder:"SIZE" env:"ROOMCAST_DATA_MAX" help:"How much that may be (default: three quarters of what is free on the disk)."`
 	Node          string        `placeholder:"NAME" env:"ROOMCAST_NODE" help:"Name of this server in the cluster, which no other has, and which it keeps (default: a random one)."`
-	ClusterListen string        `placeholder:"HOST:PORT" env:"ROOMCAST_CLUSTER_LISTEN" help:"Where --nats embedded listens for its peers. Whoever can reach it belongs to the cluster: an address of a private network."`
+	ClusterListen string        `placeholder:"HOST:PORT" env:"ROOMCAST_CLUSTER_LISTEN" help:"Where --nats embedded listens for its peers. What they say is not encrypted: an address of a private network."`
 	ClusterPeers  []string      `placeholder:"HOST:PORT" env:"ROOMCAST_CLUSTER_PEERS" help:"The --cluster-listen of the other servers of the cluster. May be repeated."`
+	ClusterSecret string        `secret:"true" placeholder:"SECRET" env:"ROOMCAST_CLUSTER_SECRET" help:"Secret of 16 characters or more that all servers of the cluster have: without it, whoever can reach --cluster-listen belongs to the cluster. The environment or a file is the better place."`
 	Lease         time.Duration `default:"5s" placeholder:"TIME" env:"ROOMCAST_LEASE" help:"How long a server of the cluster that is not heard of is taken for alive; its clients have the --session-ttl from then on (default: ${default})."`
 }
 
@@ -41,7 +43,14 @@ const Embedded Servers = "embedded"
 
 // String is for people: what an URL says of user and password is left out.
 func (s Servers) String() string {
-	list := strings.Split(string(s), ",")
+	var list []string
+	for text := range strings.SplitSeq(string(s), ",") {
+		if n := len(list); n > 0 && !strings.Contains(text, "://") { // the comma may have been one of a password
+			list[n-1] += "," + text
+			continue
+		}
+		list = append(list, text)
+	}
 	for i, text := range list {
 		if at := strings.LastIndexByte(text, '@'); at >= 0 { // not net/url: it may be the wrong one of several
 			begin := 0
@@ -60,6 +69,7 @@ func (s Servers) MarshalText() ([]byte, error) { return []byte(s.String()), nil 
 const (
 	maxName     = 32 // bytes of a node or a prefix
 	maxReplicas = 5  // as NATS has it
+	minSecret   = 16 // characters
 	minTime     = time.Second
 	maxTime     = 24 * time.Hour
 )
@@ -136,6 +146,12 @@ func (e *Engine) externalProblems() (found []error) {
 func (e *Engine) embeddedProblems() (found []error) {
 	if e.Data == "" {
 		found = append(found, invalid("data", `""`, "name a directory such as /var/lib/roomcast"))
+	}
+	if host, _, _ := net.SplitHostPort(e.ClusterListen); e.ClusterListen != "" && e.ClusterSecret == "" && reachable(host) {
+		found = append(found, invalid("cluster-listen", e.ClusterListen, "other machines can reach it, and would belong to the cluster: give all servers of it the same --cluster-secret"))
+	}
+	if e.ClusterSecret != "" && len(e.ClusterSecret) < minSecret {
+		found = append(found, fmt.Errorf("--cluster-secret has %d characters: give it %d or more, such as openssl rand -base64 32 prints", len(e.ClusterSecret), minSecret))
 	}
 	if need := e.historyBytes(); e.DataMax < 0 || e.DataMax > 0 && int64(e.DataMax) < need {
 		found = append(found, invalid("data-max", e.DataMax, "set "+Bytes(need).String()+" or more, which is what the histories may take, or less for --history"))

@@ -13,7 +13,7 @@ import (
 
 // TestEngineInvalid holds that each refusal names the flag and the value, and says what to set instead.
 func TestEngineInvalid(t *testing.T) {
-	const cluster = "--nats=embedded --node=a --cluster-listen=10.0.0.1:6222 --cluster-peers=10.0.0.2:6222 "
+	const cluster = "--nats=embedded --node=a --cluster-listen=10.0.0.1:6222 --cluster-peers=10.0.0.2:6222 --cluster-secret=sixteen-letters- "
 	for _, c := range []struct{ args, want, remedy string }{
 		{"--history=chat", `--history "chat":`, "such as 'chat/**=1000,24h,1GiB'"},
 		{"--history==10", `--history "=10":`, "write a pattern"},
@@ -51,6 +51,9 @@ func TestEngineInvalid(t *testing.T) {
 		{"--nats=embedded --node=a --cluster-peers=a:1", "--cluster-peers a:1:", "--cluster-listen"},
 		{"--nats=embedded --cluster-listen=a:1 --cluster-peers=b:1", "--cluster-peers b:1:", "--node"},
 		{cluster + "--cluster-listen=here", `--cluster-listen "here":`, "10.0.0.7:6222"},
+		{"--nats=embedded --node=a --cluster-listen=10.0.0.1:6222 --cluster-peers=b:1", "--cluster-listen 10.0.0.1:6222:", "--cluster-secret"},
+		{"--nats=embedded --node=a --cluster-listen=:6222 --cluster-peers=b:1", "--cluster-listen :6222:", "--cluster-secret"},
+		{cluster + "--cluster-secret=swordfish", "--cluster-secret has 9 characters", "16 or more"},
 		{cluster + "--cluster-peers=b:0", `--cluster-peers "b:0":`, "write host:port"},
 	} {
 		_, err := parse(t, strings.Fields(c.args)...)
@@ -129,6 +132,7 @@ func TestServersAreShownWithoutPasswords(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "embedded": "embedded", "nats://a:4222,tls://b": "nats://a:4222,tls://b",
 		"nats://ann:swordfish@a:4222,tls://b": "nats://********@a:4222,tls://b", "swordfish@b": "********@b", "nats://a:b@swordfish@c": "nats://********@c",
+		"nats://a,tls://ann:sword,fish@b": "nats://a,tls://********@b",
 	} {
 		written, err := json.Marshal(Servers(text))
 		if got := Servers(text).String(); got != want || string(written) != `"`+want+`"` || err != nil {

@@ -4,10 +4,12 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
+import { numbered, publish } from "./breaks.mjs";
 import { launch } from "./chromium.mjs";
+import { Door } from "./door.mjs";
 import { mint, RoomcastServer, SECRET } from "./roomcastserver.mjs";
 
-/** @typedef {import("playwright-core").Page} Page */
+/** @typedef {import("playwright-core").Page} Page @typedef {import("./roomcastserver.mjs").Endpoint} Endpoint */
 
 const options = { timeout: 90_000 };
 // Not localhost: that needs no network, so to be offline means nothing there.
@@ -31,16 +33,21 @@ async function serve(...args) {
   return server.start();
 }
 
-/**
- * A page of the server's own origin with a client, in `window.client`, that has joined the room "kitchen": `window.room`. All that comes
- * from them is in `window.story`.
- * @param {RoomcastServer} server @param {() => string} [token]
- */
+/** A page with a client. @param {Endpoint} server @param {() => string} [token] */
 async function client(server, token) {
   const context = await browser.newContext();
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   if (token) await page.exposeFunction("token", token);
+  return open(page, server, token !== undefined);
+}
+
+/**
+ * Loads a page of the server's own origin, with a client, in `window.client`, that has joined the room "kitchen": `window.room`. All that comes
+ * from them is in `window.story`. The page remembers how far it has come.
+ * @param {Page} page @param {Endpoint} server @param {boolean} authenticated
+ */
+async function open(page, server, authenticated) {
   await page.goto(`http://${HOST}:${server.port}/healthz`); // an empty page, more or less
   await page.evaluate(async (authenticated) => {
     const all = /** @type {any} */ (window);
@@ -53,8 +60,9 @@ async function client(server, token) {
     all.room.on("joined", (/** @type {any} */ e) => all.story.push(["joined", e]));
     all.room.on("gap", (/** @type {any} */ e) => all.story.push(["gap", e]));
     all.room.on("message", (/** @type {any} */ { data, from }) => all.story.push(["message", data instanceof Uint8Array ? { bytes: [...data] } : data, from]));
-    await all.room.join();
-  }, token !== undefined);
+    all.room.on("message", () => localStorage.setItem("position", JSON.stringify(all.room.position)));
+    await all.room.join({ since: JSON.parse(localStorage.getItem("position") ?? "null") });
+  }, authenticated);
   return page;
 }
 
@@ -108,6 +116,32 @@ test("the server is killed, and started again; then it drains, and is started ag
   await story(page, "state", { state: "waiting", closeCode: 1001, delay: reconnectAfter });
   await s.start();
   await story(page, "joined", { again: true, recovered: false });
+});
+
+test("with a history nothing is missed: after a break, and after the page was loaded again", options, async () => {
+  const s = await serve("--history", "kitchen=1000");
+  const door = await new Door(s).open();
+  try {
+    const page = await client(door);
+    const until = (/** @type {string} */ last) => page.waitForFunction((last) => /** @type {any} */ (window).story.at(-1)?.[1] === last, last);
+    const id = await page.evaluate(() => /** @type {any} */ (window).client.connection);
+    await send(page, "silently", { echo: false });
+    await door.break(() => publish(s, "kitchen", numbered("meanwhile", 20)));
+    await story(page, "joined", { again: true, recovered: true });
+    await send(page, "back again");
+    await until("back again");
+    assert.deepEqual(await heard(page), [...numbered("meanwhile", 20), "back again"]);
+    assert.equal(await page.evaluate(() => /** @type {any} */ (window).client.connection), id);
+
+    await page.goto("about:blank");
+    await publish(s, "kitchen", numbered("while away", 5));
+    await open(page, door, false);
+    await story(page, "joined", { again: false, recovered: true });
+    await until("while away 4");
+    assert.deepEqual(await heard(page), numbered("while away", 5));
+  } finally {
+    door.clear();
+  }
 });
 
 test("offline, it does not try; back online, it comes at once", options, async () => {

@@ -91,9 +91,12 @@ export class Door extends Endpoint {
   }
 }
 
-/** Whether it wants clients. @param {Endpoint} server */
-export const isReady = (server) =>
+/** What a server says when it is asked whether it wants clients: "ready" if so. @param {Endpoint} server */
+const readiness = (server) =>
   fetch(server.url("/readyz"), { signal: AbortSignal.timeout(2_000) }).then(
-    (answer) => answer.text().then(() => answer.ok),
-    () => false,
+    async (answer) => `${answer.ok ? "" : `${answer.status} `}${await answer.text()}`.trim(),
+    (error) => `${error}`,
   );
+
+/** @param {Endpoint} server */
+export const isReady = async (server) => (await readiness(server)) === "ready";

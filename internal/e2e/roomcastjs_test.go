@@ -40,6 +40,12 @@ func TestClientJSResumes(t *testing.T) {
 	runLive(t, "client.resume.test.mjs")
 }
 
+// TestClientJSInCluster: likewise with three servers, of which one is killed and all are stopped and started anew, one after the other.
+func TestClientJSInCluster(t *testing.T) {
+	t.Parallel()
+	runLive(t, "client.cluster.test.mjs")
+}
+
 // TestClientJSThroughRestarts: a hundred clients through three restarts of the server.
 func TestClientJSThroughRestarts(t *testing.T) { runLive(t, "client.restarts.test.mjs") }
 

@@ -96,6 +96,7 @@ func (r *running) refuses() {
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "--drain=4s")
+		synctest.Wait()
 		if status, body := r.get("/readyz"); status != http.StatusOK || body != "ready\n" {
 			t.Errorf("readyz: %d %q before", status, body)
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +28,7 @@ type engine struct {
 
 	// secret is the key of the tokens with which sessions are resumed, the same on all nodes. It may take until NATS is there.
 	secret func(context.Context) ([]byte, error)
-	keyed  atomic.Bool // it has been handed on
+	keyed  atomic.Bool // it is known: before, nobody who comes could go on with a session
 }
 
 // newEngine makes what the settings ask for. NATS elsewhere need not be there, now or later: ready says so. NATS in this process has been
@@ -72,20 +70,19 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 
 // inFlags says with the names of flags what natsengine says with those of its options.
 var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
-	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node")
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node",
+	"Options.URL", "--nats", "Options.Credentials", "--nats-creds", "Options.TLSCA", "--nats-ca", "Options.TLSCert", "--nats-cert", "Options.TLSKey", "--nats-key")
 
 // inMemory is an engine of this process alone. Its sessions end with it, and so may their key.
 func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
 	memory := memengine.New(memengine.Options{History: cfg.Retentions(), Window: cfg.IdempotencyWindow})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails
-	e := &engine{
+	return &engine{
 		Engine: memory, log: logger, ready: func() error { return nil }, close: memory.Close,
 		secret: func(context.Context) ([]byte, error) { return key, nil },
 		stats:  func() metrics.Engine { return memoryStats(memory.Stats()) },
 	}
-	e.keyed.Store(true) // it is on its way, and needs nobody
-	return e
 }
 
 // natsOptions is what the settings mean for natsengine, but for its Server.
@@ -105,19 +102,17 @@ func natsOptions(cfg *config.Engine, logger *slog.Logger) natsengine.Options {
 func serverOptions(cfg *config.Engine, logger *slog.Logger) natsengine.ServerOptions {
 	return natsengine.ServerOptions{
 		Dir: cfg.Data, MaxStore: int64(cfg.DataMax), Name: cfg.Node, ClusterName: cfg.NATSPrefix,
-		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Logger: logger,
+		ClusterListen: cfg.ClusterListen, Peers: cfg.ClusterPeers, Secret: cfg.ClusterSecret, Logger: logger,
 	}
 }
 
-// checkEngine reports what newEngine would find wrong with the settings without starting anything: files that cannot be read.
+// checkEngine reports what newEngine would find wrong with the settings without starting anything: files that are not what they are to be.
 func checkEngine(cfg *config.Engine) error {
-	for _, f := range [][2]string{{"nats-creds", cfg.NATSCreds}, {"nats-ca", cfg.NATSCA}, {"nats-cert", cfg.NATSCert}, {"nats-key", cfg.NATSKey}} {
-		if f[1] == "" {
-			continue
-		}
-		if _, err := os.ReadFile(f[1]); err != nil {
-			return fmt.Errorf("--%s %s: %w; name a file that can be read", f[0], f[1], errors.Unwrap(err))
-		}
+	if cfg.NATS == "" || cfg.NATS == config.Embedded {
+		return nil // which have none
+	}
+	if err := natsOptions(cfg, nil).Check(); err != nil {
+		return errors.New(inFlags.Replace(err.Error()))
 	}
 	return nil
 }
@@ -179,11 +174,11 @@ func (e *engine) fetchKey(ctx context.Context, use func([]byte)) {
 // missing is what is missing, in one line; "" if the engine is there.
 func (e *engine) missing() string {
 	err := e.ready()
-	if err == nil && !e.keyed.Load() {
-		return "the key of the sessions"
-	}
-	if err == nil {
+	switch {
+	case err == nil && e.keyed.Load():
 		return ""
+	case err == nil:
+		return "the key of the sessions has not been read"
 	}
 	return strings.Join(strings.Fields(inFlags.Replace(err.Error())), " ")
 }
@@ -191,6 +186,6 @@ func (e *engine) missing() string {
 // figures is what is counted of it.
 func (e *engine) figures() metrics.Engine {
 	f := e.stats()
-	f.Up = e.ready() == nil
+	f.Up = e.missing() == ""
 	return f
 }

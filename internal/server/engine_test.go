@@ -92,10 +92,16 @@ func TestSessionKeyComesLater(t *testing.T) {
 		if r.resumable() {
 			t.Error("a session can be resumed without a key")
 		}
+		if code, body := r.get("/readyz"); code != http.StatusServiceUnavailable || body != "the key of the sessions has not been read\n" {
+			t.Errorf("/readyz: %d %q without a key: whoever comes to this server loses the session", code, body)
+		}
 		<-time.After(3 * secretWait)
 		synctest.Wait()
 		if n := asked.Load(); n != 3 || !r.resumable() {
 			t.Errorf("after %d questions a session cannot be resumed; want 3, and that it can", n)
+		}
+		if code, body := r.get("/readyz"); code != http.StatusOK {
+			t.Errorf("/readyz: %d %q with a key", code, body)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -155,7 +161,7 @@ func TestEngineEndsLast(t *testing.T) {
 func TestEngineErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("swordfish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
@@ -166,9 +172,15 @@ func TestEngineErrors(t *testing.T) {
 		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: --data: "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + filepath.Join(dir, "none")}, "--nats-creds " + filepath.Join(dir, "none") + ": "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-ca=" + dir}, "--nats-ca " + dir + ": "},
-		{[]string{"--nats=nats://ann:swordfish@127.0.0.1:1", "--nats-ca=" + file}, "--nats nats://********@127.0.0.1:1: "},
+		{[]string{"--nats=nats://ann:swordfish@127.0.0.1:1", "--nats-ca=" + file}, "--nats-ca " + file + ": there is no certificate in it"},
+		{[]string{"--nats=nats://127.0.0.1:1", "--nats-cert=" + file, "--nats-key=" + file}, "--nats-cert " + file + ": there is no certificate in it"},
+		{[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + file}, "--nats-creds " + file + ": there is no token of a user in it"},
+		{[]string{"--nats=nats://ann:swordfish@127.0.0.1:1,ws://127.0.0.1:1"}, "--nats nats://********@127.0.0.1:1,ws://127.0.0.1:1: "},
 	} {
 		cfg := settings(t, c.args...)
+		if err := Check(cfg); strings.HasPrefix(c.want, "--nats-") && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("%q: Check says %v, want %s", c.args, err, c.want)
+		}
 		_, err := New(cfg, logger)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.ContainsAny(strings.ReplaceAll(err.Error(), "swordfish", "\n"), "\n") {
 			t.Errorf("%q: %v, want one line without the password that begins with %s", c.args, err, c.want)

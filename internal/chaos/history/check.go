@@ -69,7 +69,7 @@ func (c *checker) agree(who string, s Seen) {
 	}
 	if first, ok := c.at[s.At]; ok {
 		if first.ID != s.ID {
-			c.report(RuleOrder, who, "%v is at %v, but %s has %v there", s.ID, s.At, c.said[s.At], first.ID)
+			c.report(RuleOrder, who, "%v is at %v, but %s has %v there", c.sent[s.ID], s.At, c.said[s.At], c.sent[first.ID])
 		}
 		return
 	}

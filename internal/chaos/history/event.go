@@ -1,6 +1,9 @@
 package history
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Position is a place in the history of a room, as the protocol says it. The zero Position is that of a room that keeps none.
 type Position struct {
@@ -23,6 +26,18 @@ type Publish struct {
 	At     Position      // where, if the ack said so
 	Tries  int           // how often it was sent
 	Conn   int           // over which of the sender's connections it was sent last
+}
+
+// String is what became of it.
+func (p *Publish) String() string {
+	if p == nil {
+		return "what nobody sent"
+	}
+	s := fmt.Sprintf("{%s %d} (sent at %v, %d times", p.By, p.Seq, p.Begun, p.Tries)
+	if p.Acked != 0 {
+		s += fmt.Sprintf(", acknowledged at %v for %v", p.Acked, p.At)
+	}
+	return s + ")"
 }
 
 // Seen is a message where somebody found it.

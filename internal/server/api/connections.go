@@ -183,7 +183,7 @@ func first(faults ...*huma.ErrorModel) *huma.ErrorModel {
 func (a *API) connections(described huma.API) {
 	register(described, operation{
 		id: "list-connections", method: http.MethodGet, path: "/v1/connections", tag: tagConnections, summary: "List connections",
-		description: "All connections of this server, or those of one user.",
+		description: "All connections, of a cluster those of all servers, or those of one user. One that broke a moment ago is among them while its session waits.",
 		example:     `{"connections":[` + exampleConnection + `],"total":1}`,
 	}, a.list)
 	register(described, operation{

@@ -231,5 +231,5 @@ func (a *API) checkRoom(where, name string) *huma.ErrorModel {
 }
 
 func noConnection(id string) *huma.ErrorModel {
-	return problem(http.StatusNotFound, "", nil, "connection %q: there is none with this id; it has ended, or it is of another server", clip(id))
+	return problem(http.StatusNotFound, "", nil, "connection %q: there is none with this id; it has ended", clip(id))
 }

@@ -11,7 +11,7 @@ import (
 // errOtherBody: the idempotency key stands for another publication.
 var errOtherBody = errors.New("the key was used for another publication")
 
-// memory is what was done under idempotency keys: each is done once within the window. It is this server's own, and for all backends one.
+// memory is what was done under idempotency keys: each is done once within the window. It is this server's own, and for all backends one; what holds on all servers, the engine sees to (hub.Post.Once).
 type memory struct {
 	window time.Duration
 	most   int

@@ -48,7 +48,7 @@ type batchInput struct {
 }
 
 const onceDescription = " With an idempotency key it is done once: whoever repeats it within five minutes, or while it is being done, gets the first answer, " +
-	"with replayed. An error is not remembered. The key is good for one publication on this server: with another one it is refused with 422."
+	"with replayed. An error is not remembered. In a room with a history that holds on all servers of a cluster. The key is good for one publication: with another one it is refused with 422."
 
 // publishing adds the operations that publish.
 func (a *API) publishing(described huma.API) {

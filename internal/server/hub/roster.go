@@ -32,8 +32,8 @@ type session struct {
 	node    string // that it is connected to, or was
 	turn    uint64 // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
 	rooms   map[string]grip
-	client  *client     // connected to this node; nil otherwise
-	expiry  *time.Timer // of this node and not connected: when it is over
+	client  *client // connected to this node; nil otherwise
+	waits   *wait   // of this node and not connected; nil otherwise
 }
 
 // grip is how a session is in a room.
@@ -63,11 +63,13 @@ type roster struct {
 	connections map[string]*session
 	users       map[string][]*session // those that are authenticated
 	rooms       map[string]*crowd
+	waiting     waitingRoom
 }
 
 func newRoster(node string) *roster {
 	return &roster{
 		node: node, sessions: map[string]*session{}, connections: map[string]*session{}, users: map[string][]*session{}, rooms: map[string]*crowd{},
+		waiting: waitingRoom{most: mostWaiting},
 	}
 }
 
@@ -113,7 +115,7 @@ func (r *roster) drop(s *session) bool {
 	if s.client != nil || !r.oursLocked(s) {
 		return false
 	}
-	s.stopLocked()
+	r.waiting.leave(s)
 	r.dropLocked(s)
 	return true
 }
@@ -121,33 +123,27 @@ func (r *roster) drop(s *session) bool {
 // oursLocked reports whether a session is this node's.
 func (r *roster) oursLocked(s *session) bool { return s.node == r.node && r.sessions[s.id] == s }
 
-// stopLocked ends the waiting for the session's client.
-func (s *session) stopLocked() {
-	if s.expiry != nil {
-		s.expiry.Stop()
-		s.expiry = nil
-	}
-}
-
 // detach notes that a client has gone. If its session is still its own it is over after a time, 0 being at once: then over is called.
 func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 	s := c.self.Load()
 	r.mu.Lock()
-	mine := s.client == c
 	if c.expelled {
 		after = 0
 	}
-	if mine {
+	var ended []*session
+	if s.client == c {
 		s.client = nil
 		for room := range s.rooms {
 			delete(r.rooms[room].watchers, s)
 		}
 		if after > 0 {
-			s.expiry = time.AfterFunc(after, func() { over(s) })
+			ended = r.waiting.enter(s, time.AfterFunc(after, func() { over(s) }))
+		} else {
+			ended = []*session{s}
 		}
 	}
 	r.mu.Unlock()
-	if mine && after == 0 {
+	for _, s := range ended {
 		over(s)
 	}
 }
@@ -166,7 +162,7 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
 	}
-	s.stopLocked()
+	r.waiting.leave(s)
 	before = s.client
 	s.client, s.node, s.address = c, r.node, fresh.address
 	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
@@ -186,7 +182,7 @@ func (r *roster) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sessions {
-		s.stopLocked()
+		r.waiting.leave(s)
 	}
 	for _, c := range r.rooms {
 		if c.timer != nil {
@@ -474,7 +470,7 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 		s = &session{id: m.ID, connection: rec.Connection, user: rec.User}
 		r.addLocked(s)
 	}
-	s.stopLocked()
+	r.waiting.leave(s)
 	lost, s.client = s.client, nil
 	s.node, s.turn, s.address = m.Node, rec.Turn, rec.Address
 	for room := range s.rooms {

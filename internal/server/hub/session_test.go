@@ -205,6 +205,34 @@ func TestSessionOver(t *testing.T) {
 	})
 }
 
+// Sessions that wait take only so much: who has waited longest does not wait on.
+func TestSessionsThatWaitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := worlds(t, 1, false)[0]
+		w.hub.roster.waiting.most = 3 * (sessionBytes + gripBytes)
+		var all []*returner
+		for range 5 {
+			p := w.arrive()
+			p.joins("log")
+			p.Drop()
+			synctest.Wait()
+			all = append(all, p)
+		}
+		for i, p := range all {
+			again := p.back(w, "")
+			if i >= 2 {
+				again.Receive() // the room
+			}
+			again.resumed(i >= 2)
+			again.Close(1000, "")
+			synctest.Wait()
+		}
+		if r := &w.hub.roster.waiting; r.bytes != 0 || r.queue.Len() != 0 {
+			t.Errorf("%d bytes and %d sessions wait, want none", r.bytes, r.queue.Len())
+		}
+	})
+}
+
 // A session is on one connection at a time: the one before is closed, on whatever node it is, and the rooms are told nothing.
 func TestSuperseded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -462,7 +490,7 @@ func TestResumeLess(t *testing.T) {
 	})
 }
 
-// Without a key there are no resume tokens, and nothing else is missing.
+// Without a key there are no resume tokens, nor is any judged; nothing else is missing.
 func TestNoSessionKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, false, func(c *Config) { c.SessionTTL = time.Minute })
