@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestSend holds that what a message is read as is what was sent, and that nothing else is taken for one.
 func TestSend(t *testing.T) {

@@ -69,16 +69,8 @@ func (b *bench) recover(c *cluster, l layout, victim, round int) error {
 		return err
 	}
 	defer publisher.close()
-	for i := range roomsLost {
-		room := fmt.Sprintf(recoveryRoom, victim, i)
-		if _, err := publisher.join(room, false); err != nil {
-			return err
-		}
-		for seq := range sentBefore {
-			if err := publisher.store(room, 0, seq, ""); err != nil {
-				return err
-			}
-		}
+	if err := publisher.before(victim); err != nil {
+		return err
 	}
 	known, err := publisher.seen(victim, b.sessions/roomsLost+1)
 	if err != nil {
@@ -111,6 +103,22 @@ func (b *bench) recover(c *cluster, l layout, victim, round int) error {
 	_, cpu, noise := c.since(g)
 	noise = append([]figure{{"cpu_ms", cpu.Seconds() * 1e3}}, noise...)
 	return b.out.add("recovery", fmt.Sprintf("%s, %d sessions", l.name, len(people)), round, append(append(summary(people, first, last), figure{"known_ms", known.Seconds() * 1e3}), noise...)...)
+}
+
+// before sends what is there before the node dies, as a member of all rooms.
+func (c *client) before(victim int) error {
+	for i := range roomsLost {
+		room := fmt.Sprintf(recoveryRoom, victim, i)
+		if _, err := c.join(room, false); err != nil {
+			return err
+		}
+		for seq := range sentBefore {
+			if err := c.store(room, 0, seq, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // seen waits until the node that it is connected to knows all members of the rooms, itself included, and says how long that took.
