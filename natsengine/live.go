@@ -103,8 +103,11 @@ func (r *liveRoom) receive(m *nats.Msg) {
 	}
 }
 
-// publish never waits for anything. What cannot be sent is lost.
+// publish never waits for anything. What cannot be sent is lost. Nothing is sent while this node is the only one.
 func (l *live) publish(room string, entries []roomcast.Entry) error {
+	if l.e.presence.alone.Load() {
+		return nil
+	}
 	limit, subject := l.e.maxPayload(), liveSubject(l.e.o.Prefix, room)
 	var bodies [][]byte
 	size := 0

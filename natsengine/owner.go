@@ -58,6 +58,12 @@ func (t *table) leaseEnded(token string, rev uint64, now time.Time) {
 	}
 }
 
+// alone reports whether no other owner is known, alive or dead.
+func (t *table) alone() bool {
+	_, here := t.owners[t.self]
+	return len(t.owners) == 0 || here && len(t.owners) == 1
+}
+
 // pardon gives every owner that is not known to be dead the whole of its lease: what it wrote meanwhile may not have been seen.
 func (t *table) pardon(now time.Time) {
 	for _, o := range t.owners {

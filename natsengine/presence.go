@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,6 +47,7 @@ type presence struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // read, beat and writers
 	kick   chan struct{}  // cap 1: the bucket is to be read anew; never closed
+	alone  atomic.Bool    // no other node is known, alive or dead
 
 	mu        sync.Mutex // for all below
 	table     *table
@@ -90,6 +92,7 @@ func (p *presence) disconnected() {
 	defer p.mu.Unlock()
 	if p.connected {
 		p.connected = false
+		p.alone.Store(false)
 		p.trouble = errors.New("the connection to NATS is lost")
 		p.outLocked()
 		p.interrupt()
@@ -222,5 +225,6 @@ func (p *presence) changedLocked() {
 		p.changes += uint64(len(news))
 		p.audience.tell(news)
 	}
+	p.alone.Store(p.connected && !p.pulse.complete.IsZero() && p.table.alone())
 	p.writeLocked()
 }
