@@ -50,11 +50,16 @@ export function connect(url: string | URL, options?: Options): Client;
  * @property {RoomcastError} error  The server refuses to let us join, perhaps only after a reconnect. We are out of the room.
  */
 /**
+ * @typedef {{ connection: string, session: string, resume?: string }} Identity  Who a client is to the server, over all its connections. Whoever
+ *   has it, and a token of the same user, is this client: keep it where nobody else can read it.
+ */
+/**
  * @typedef {object} Options
  * @property {string | (() => string | null | Promise<string | null>)} [token]  What to authenticate with. A function is called at
  *   each attempt to connect and before the token expires; null is none. What it throws is an `error` event and a failed attempt.
  * @property {number} [queue]  How many messages may wait, 1000 by default: sends without a connection (one more is rejected with
  *   `not_connected`), and received ones in each `for await` loop (one more ends the loop with `too_slow`).
+ * @property {Identity} [identity]  That of an earlier client, `client.identity`, whose session this one goes on with, if it is not over.
  * @property {new (url: string, protocol: string) => any} [WebSocket]  If not the global one: that of npm `ws` in Node 20.
  * @property {() => number} [random]  Instead of Math.random, for tests.
  */
@@ -159,6 +164,8 @@ export class Client {
     error: RoomcastError | null;
     /** What the connection is doing. */
     get state(): State;
+    /** Who this is to the server, for `options.identity` of a later client; null before the first connection. @returns {Identity | null} */
+    get identity(): Identity | null;
     /** Resolved when a connection is open, at once if one is; rejected if the client is closed. @returns {Promise<void>} */
     ready(): Promise<void>;
     /** The room of this name, always the same object. It is not joined by this. @param {string} name @returns {Room} */
@@ -332,6 +339,15 @@ export type RoomEvents = {
      */
     error: RoomcastError;
 };
+/**
+ * Who a client is to the server, over all its connections. Whoever
+ *   has it, and a token of the same user, is this client: keep it where nobody else can read it.
+ */
+export type Identity = {
+    connection: string;
+    session: string;
+    resume?: string;
+};
 export type Options = {
     /**
      * What to authenticate with. A function is called at
@@ -343,6 +359,10 @@ export type Options = {
      * `not_connected`), and received ones in each `for await` loop (one more ends the loop with `too_slow`).
      */
     queue?: number | undefined;
+    /**
+     * That of an earlier client, `client.identity`, whose session this one goes on with, if it is not over.
+     */
+    identity?: Identity | undefined;
     /**
      * If not the global one: that of npm `ws` in Node 20.
      */

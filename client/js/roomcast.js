@@ -77,11 +77,17 @@ export function afterClose(code) {
  */
 
 /**
+ * @typedef {{ connection: string, session: string, resume?: string }} Identity  Who a client is to the server, over all its connections. Whoever
+ *   has it, and a token of the same user, is this client: keep it where nobody else can read it.
+ */
+
+/**
  * @typedef {object} Options
  * @property {string | (() => string | null | Promise<string | null>)} [token]  What to authenticate with. A function is called at
  *   each attempt to connect and before the token expires; null is none. What it throws is an `error` event and a failed attempt.
  * @property {number} [queue]  How many messages may wait, 1000 by default: sends without a connection (one more is rejected with
  *   `not_connected`), and received ones in each `for await` loop (one more ends the loop with `too_slow`).
+ * @property {Identity} [identity]  That of an earlier client, `client.identity`, whose session this one goes on with, if it is not over.
  * @property {new (url: string, protocol: string) => any} [WebSocket]  If not the global one: that of npm `ws` in Node 20.
  * @property {() => number} [random]  Instead of Math.random, for tests.
  */
@@ -421,7 +427,7 @@ export class Client {
   /** @type {ReturnType<typeof deferred> | null} what ready() has promised */ #ready = null;
 
   // The session.
-  /** @type {{ connection: string, session: string, resume?: string } | null} that the next connection goes on with */ #identity = null;
+  /** @type {Identity | null} that the next connection goes on with */ #identity;
   #resuming = false; // it is not known yet which rooms the session is in
 
   // How to come back.
@@ -464,6 +470,7 @@ export class Client {
   constructor(url, options, WebSocket) {
     this.#url = url;
     this.#options = options;
+    this.#identity = options.identity ?? null;
     this.#WebSocket = WebSocket;
     /** The id by which others can send to this client, the same for all of a session; null without a connection. @type {string | null} */
     this.connection = null;
@@ -480,6 +487,13 @@ export class Client {
 
   /** What the connection is doing. */
   get state() { return this.#state; }
+
+  /** Who this is to the server, for `options.identity` of a later client; null before the first connection. @returns {Identity | null} */
+  get identity() {
+    if (!this.#identity) return null;
+    const { connection, session, resume } = this.#identity;
+    return { connection, session, resume };
+  }
 
   /** Resolved when a connection is open, at once if one is; rejected if the client is closed. @returns {Promise<void>} */
   ready() {
@@ -966,7 +980,7 @@ export class Client {
 
   /**
    * Joins the rooms that are wanted and that the session is not in.
-   * @param {{ connection: string, session: string, resume?: string }} identity  From now on.
+   * @param {Identity} identity  From now on.
    */
   #begin(identity) {
     this.#resuming = false;

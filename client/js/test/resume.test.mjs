@@ -70,6 +70,20 @@ test("a resume comes first, with what is known of each room; those that are not 
   assert.deepEqual(third.taken().map((m) => m.resume), ["r3"], "the secret of the answer counts from then on");
 });
 
+test("another client goes on with the identity of an earlier one", async (t) => {
+  const { client, room } = await settled(t, { kitchen: place(57) });
+  const { identity } = client;
+  assert.deepEqual(identity, { connection: "c1", session: "s1", resume: "r1" });
+  client.close();
+  const later = await opened({ identity }, second);
+  const [resume] = later.socket.taken();
+  assert.deepEqual(resume, { type: "resume", id: resume.id, resume: "r1", rooms: [] });
+  assert.deepEqual([later.client.connection, later.client.session], ["c1", "s1"]);
+  later.socket.say({ type: "joined", room: "kitchen", ...place(57) }, resumed(resume));
+  assert.deepEqual([room.joined, later.client.room("kitchen").joined], [false, true]);
+  assert.deepEqual(later.client.identity, { connection: "c1", session: "s1", resume: "r3" });
+});
+
 test("the requests are written as docs/protocol.md shows them", async (t) => {
   const read = (/** @type {string} */ name) => JSON.parse(
     readFileSync(new URL(`../../../internal/server/protocol/testdata/client/${name}.json`, import.meta.url), "utf8"),

@@ -42,9 +42,10 @@ export class Session {
 
   /** Connects, or connects again at once. */
   begin() {
+    const identity = this.client?.identity ?? undefined; // whoever shows another token is in the room once all the same
     this.end();
     this.wire = new Wire(this.#events.latency);
-    const client = connect(this.#url, { token: () => this.#have(), WebSocket: this.wire.WebSocket });
+    const client = connect(this.#url, { token: () => this.#have(), identity, WebSocket: this.wire.WebSocket });
     this.client = client;
     this.#listen(client);
     this.#events.begun(client);
