@@ -214,9 +214,11 @@ func (c *Conn) JoinFrom(room string, j Joining) error {
 func (s *Server) fetch(r *room, a *arrival) error {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	if !s.reaches(ctx, a) {
-		a.gone = true // the engine has lost what the connection has seen
+	if err := s.reach(ctx, r, a); errors.Is(err, ErrHistoryGone) {
+		a.gone = true
 		return nil
+	} else if err != nil {
+		return err
 	}
 	for at, size := a.since, 0; at.Epoch != a.at.Epoch || at.Offset < a.at.Offset; { // since may be ahead of where the feed was
 		var entries []Entry
@@ -240,21 +242,22 @@ func (s *Server) fetch(r *room, a *arrival) error {
 	return nil
 }
 
-// reaches reports whether the feed has come as far as what the arrival has seen. If that was on another node, it may still have to.
-func (s *Server) reaches(ctx context.Context, a *arrival) bool {
+// reach waits until the feed has come as far as what the arrival has seen. If that was on another node, this one may be behind; otherwise the history says
+// that there is no such place.
+func (s *Server) reach(ctx context.Context, r *room, a *arrival) error {
 	select {
 	case <-a.reached:
-		return true
+		return nil
 	default:
 	}
-	if s.opts.Engine.Node() == "" {
-		return false // there is no other node
+	if _, err := s.opts.Engine.History(ctx, r.name, a.since, 1); err != nil {
+		return err
 	}
 	select {
 	case <-a.reached:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return ErrUnavailable
 	}
 }
 

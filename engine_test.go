@@ -27,6 +27,7 @@ type tapped struct {
 	roomcast.Engine
 	subscribed atomic.Int32
 	away       atomic.Bool
+	ahead      atomic.Bool
 	deliver    atomic.Value // of the latest subscription
 }
 
@@ -38,6 +39,14 @@ func (e *tapped) Subscribe(ctx context.Context, room string, deliver func([]room
 	e.subscribed.Add(1)
 	e.deliver.Store(deliver)
 	return at, func() { e.subscribed.Add(-1); cancel() }, err
+}
+
+// History says that there is what a node that is behind has yet to hear of, if the engine is told to.
+func (e *tapped) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	if e.ahead.Load() {
+		return nil, nil
+	}
+	return e.Engine.History(ctx, room, since, limit)
 }
 
 func (e *tapped) Publish(ctx context.Context, room string, entries []roomcast.Entry) error {
@@ -289,10 +298,11 @@ func TestReplayRefused(t *testing.T) {
 	})
 }
 
-// While a client waits for what it says it has seen, no more is kept for it than it could be sent.
+// While a client waits for what it has seen on another node, no more is kept for it than it could be sent.
 func TestReplayTooMuchMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hubs, _ := nodes(t, 1)
+		hubs, engines := nodes(t, 1)
+		engines[0].ahead.Store(true)
 		_, keeper := hubs[0].dial("other")
 		expect(t, "join", keeper.Join("log"), nil)
 		large := roomcast.Publication{Messages: []roomcast.Message{roomcast.Text(strings.Repeat("x", 300<<10))}, Sessions: []string{keeper.Session()}}
@@ -314,6 +324,22 @@ func TestReplayTooMuchMeanwhile(t *testing.T) {
 		}
 		expect(t, "time until it has joined", <-joined, 0)
 		expect(t, "greeting", client.Receive().String(), "after 5 false")
+	})
+}
+
+// A node that is behind, and stays so, does not say that something is lost: it says that it cannot be had now.
+func TestReplayBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hubs, engines := nodes(t, 2)
+		_, conn := hubs[0].dial("log")
+		at, err := hubs[0].Publish("log", roomcast.Publication{Messages: []roomcast.Message{roomcast.Text("x")}})
+		expect(t, "error", err, nil)
+		conn.Leave("log")
+		engines[0].ahead.Store(true)
+		err = conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: at.At.Epoch, Offset: at.At.Offset + 1}})
+		if !errors.Is(err, roomcast.ErrUnavailable) {
+			t.Errorf("JoinFrom = %v, want ErrUnavailable", err)
+		}
 	})
 }
 

@@ -142,7 +142,8 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		}
 		since, listed := positions[room]
 		if !time.Now().Before(until) {
-			since = roomcast.Position{}
+			c.halfway = true
+			return nil, unavailable(roomcast.ErrUnavailable)
 		}
 		switch err := c.restore(room, g, since, listed); {
 		case err == nil:
@@ -160,8 +161,8 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }
 
-// resumeTimeout is how long it is tried to get what a client has missed in all its rooms. Each may take some time, if the client says to
-// have more of it than there is, or the engine is slow.
+// resumeTimeout is how long it is tried to get what a client has missed in all its rooms; then it has to ask again, for what is left. Each may take some
+// time, if the client says to have more of it than there is, or the engine is slow.
 const resumeTimeout = 10 * time.Second
 
 var errForbidden = errors.New("hub: the token does not allow it")
