@@ -46,9 +46,10 @@ type publication struct {
 
 // receipt is the answer.
 type receipt struct {
-	Delivered int  `json:"delivered"`
-	Failed    int  `json:"failed"`
-	Replayed  bool `json:"replayed"`
+	Delivered int    `json:"delivered"`
+	Failed    int    `json:"failed"`
+	Offset    uint64 `json:"offset"` // in a room that keeps a history, which counts nobody; 0 otherwise
+	Replayed  bool   `json:"replayed"`
 }
 
 // roomItem is a room in a list.

@@ -35,6 +35,8 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 			io.WriteString(w, `{"title":"Unprocessable Entity","status":422,"detail":"body.to.room: two\nlines","errors":[{"message":"two\nlines","location":"body.to.room"}]}`)
 		case "/v1/rooms/locked/messages":
 			http.Error(w, "no", http.StatusUnauthorized)
+		case "/v1/rooms/log/messages":
+			io.WriteString(w, `{"delivered":0,"failed":0,"dropped":0,"epoch":"k3v9","offset":58}`)
 		default:
 			fmt.Fprintf(w, "{\"delivered\":3,\n\"failed\":1,\"replayed\":%v}\n", r.Header.Get("Idempotency-Key") == "again")
 		}
@@ -104,6 +106,7 @@ func TestSend(t *testing.T) {
 			[]string{`POST /v1/rooms/a/messages {"data":"x","user":"ann","key":"k"} Authorization=Bearer s3 Idempotency-Key=i`}, done},
 		{[]string{"send", "a", "x", "--idempotency-key=again"}, "", []string{`POST /v1/rooms/a/messages {"data":"x"} Idempotency-Key=again`},
 			"delivered 3, failed 1 (by an earlier request with this key)\n"},
+		{[]string{"send", "log", "x"}, "", []string{`POST /v1/rooms/log/messages {"data":"x"}`}, "stored as message 58 of the room\n"},
 		{[]string{"send", "--to-user", "ann b", "hello"}, "", []string{`POST /v1/users/ann%20b/messages {"data":"hello"}`}, done},
 		{[]string{"send", "--to-connection", "c1"}, "piped", []string{`POST /v1/connections/c1/messages {"data":"piped"}`}, done},
 		{[]string{"send", "a", "--lines", "--json"}, "one\n2", []string{`POST /v1/rooms/a/messages {"data":"one"}`, `POST /v1/rooms/a/messages {"data":2}`},

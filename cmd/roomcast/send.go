@@ -156,14 +156,17 @@ func (c *sendCmd) send(ctx context.Context, message publication) error {
 	if err := c.decode(answer, &r); err != nil {
 		return err
 	}
+	done := fmt.Sprintf("delivered %d, failed %d", r.Delivered, r.Failed)
 	switch {
 	case c.JSON:
-		_, err = fmt.Printf("%s\n", bytes.TrimSpace(oneLine(answer)))
-	case r.Replayed:
-		_, err = fmt.Printf("delivered %d, failed %d (by an earlier request with this key)\n", r.Delivered, r.Failed)
-	default:
-		_, err = fmt.Printf("delivered %d, failed %d\n", r.Delivered, r.Failed)
+		done = string(bytes.TrimSpace(oneLine(answer)))
+	case r.Offset > 0:
+		done = fmt.Sprintf("stored as message %d of the room", r.Offset)
 	}
+	if r.Replayed && !c.JSON {
+		done += " (by an earlier request with this key)"
+	}
+	_, err = fmt.Println(done)
 	return err
 }
 

@@ -38,6 +38,6 @@ func BenchmarkAppendMessage128(b *testing.B) {
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out = AppendMessage(out[:0], "kitchen", ann, payload128)
+		out = wholeMessage(out[:0], "kitchen", ann, payload128)
 	}
 }

@@ -190,7 +190,7 @@ func TestPayloadKeepsItsBytes(t *testing.T) {
 			t.Errorf("%s: %+v", value, fault)
 			continue
 		}
-		got := AppendMessage(nil, "a", Sender{}, r.Payload)
+		got := wholeMessage(nil, "a", Sender{}, r.Payload)
 		if want := `{"type":"message","room":"a","data":` + value + `}`; string(got) != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -246,7 +246,7 @@ func TestMessageIsItsParts(t *testing.T) {
 	for _, from := range []Sender{ann, {User: "ann"}, {Connection: "c"}, {}} {
 		for _, p := range []Payload{text1, bytes1} {
 			body := AppendBody(nil, from, p)
-			if got, want := AppendMessageAt(nil, "k", Position{}, body), AppendMessage(nil, "k", from, p); !bytes.Equal(got, want) {
+			if got, want := AppendMessageAt(nil, "k", Position{}, body), wholeMessage(nil, "k", from, p); !bytes.Equal(got, want) {
 				t.Errorf("got %s, want %s", got, want)
 			}
 			got := string(AppendMessageAt(nil, "k", kept, body))

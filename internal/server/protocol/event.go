@@ -168,12 +168,8 @@ func (s Sender) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// AppendMessage adds message: what somebody sent to a room without history.
-func AppendMessage(dst []byte, room string, from Sender, p Payload) []byte {
-	return append(AppendBody(appendMessage(dst, room, Position{}), from, p), '}')
-}
-
-// AppendMessageAt is AppendMessage with the body that AppendBody has made, at a position in the history of the room.
+// AppendMessageAt adds message: what somebody sent to a room, with the body that AppendBody has made, at a position in the history of the room, the zero one if
+// it keeps none.
 func AppendMessageAt(dst []byte, room string, at Position, body []byte) []byte {
 	return append(append(appendMessage(dst, room, at), body...), '}')
 }

@@ -43,7 +43,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%+v became %+v, %+v", r, again, fault)
 		}
 		for _, out := range [][]byte{
-			AppendMessage(nil, r.Room, Sender{r.To.Connection, r.To.User}, orNull(r.Payload)),
+			wholeMessage(nil, r.Room, Sender{r.To.Connection, r.To.User}, orNull(r.Payload)),
 			AppendPong(nil, r.ID), AppendLeft(nil, r.Room, r.Token), AppendResumed(nil, r.ID, Resumed{Resume: r.Resume}),
 			AppendMembers(nil, r.ID, r.Room, Members{Next: r.After}),
 		} {

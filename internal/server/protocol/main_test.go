@@ -64,3 +64,8 @@ func appendPosition(dst []byte, before string, at Position) []byte {
 	dst = append(append(dst, '{'), before...)
 	return append(append(dst, at.append(nil)[1:]...), '}')
 }
+
+// wholeMessage is message in a room without history, body and all.
+func wholeMessage(dst []byte, room string, from Sender, p Payload) []byte {
+	return append(AppendBody(appendMessage(dst, room, Position{}), from, p), '}')
+}
