@@ -161,7 +161,21 @@ func (j *judge) bells() (bells []*client.Client) {
 	return bells
 }
 
+// rested waits until everybody has read all that waits for him: who is slow to the last would miss the bells, and rightly so.
+func (j *judge) rested() {
+	for _, c := range j.f.present() {
+		err := until(j.t.Context(), patience, func(ctx context.Context) error {
+			_, err := c.Members(ctx, c.Rooms[0]) // the answer comes behind what waits
+			return err
+		})
+		if err != nil {
+			j.t.Errorf("all is well, and %s gets no answer: %v", c.Name, err)
+		}
+	}
+}
+
 func (j *judge) ring(bells []*client.Client) {
+	j.rested()
 	for _, room := range allRooms {
 		for _, bell := range bells {
 			if sent, err := j.say(bell, room); err != nil {
