@@ -90,8 +90,8 @@ func (e *Engine) standsAt(name string, at roomcast.Position) bool {
 	return r.reader != nil && r.reader.isOpen && r.reader.tail.Position == at
 }
 
-// read reads entries, limit at most. If some are missing it returns what comes after, and before only if nothing may be missing: then it also
-// stops when it has many bytes, since who wants more can go on from there.
+// read reads entries, limit at most and not many bytes more than historyBytes. Of the last ones it leaves out those in front, and those before what is missing. If
+// nothing may be missing it returns what comes first, since who wants more can go on from there.
 func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.Entry, error) {
 	seq, err := e.seek(ctx, what)
 	if err != nil {
@@ -127,9 +127,16 @@ func (e *Engine) read(ctx context.Context, what reach, limit int) ([]roomcast.En
 				if what.whole {
 					return nil, nil
 				}
-				entries = nil
+				entries, bytes = nil, 0
 			}
-			entries, bytes = append(entries, more...), bytes+len(b.body)
+			entries = append(entries, more...)
+			for _, e := range more {
+				bytes += len(e.Data)
+			}
+			for !what.whole && bytes > historyBytes && len(entries) > 1 {
+				bytes -= len(entries[0].Data)
+				entries = entries[1:]
+			}
 		}
 	}
 	return entries[:min(limit, len(entries))], nil

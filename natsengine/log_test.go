@@ -187,9 +187,11 @@ func TestHistoryOfLargeEntries(t *testing.T) {
 		contiguous(t, at, got)
 		at = got[len(got)-1].Position
 	}
-	if got := history(t, e, "r", roomcast.Position{}, 1000); len(got) != count {
-		t.Fatalf("the last are %d, want all %d", len(got), count)
+	got := history(t, e, "r", roomcast.Position{}, 1000)
+	if len(got) != historyBytes/size || got[len(got)-1].Position != at {
+		t.Fatalf("the last of them are %d, up to %v; want %d, up to %v", len(got), got[len(got)-1].Position, historyBytes/size, at)
 	}
+	contiguous(t, roomcast.Position{Epoch: at.Epoch, Offset: count - uint64(len(got))}, got)
 }
 
 func TestHistoryGone(t *testing.T) {

@@ -22,6 +22,8 @@ export function connect(url: string | URL, options?: Options): Client;
  * @typedef {{ from: Sender, data: any }} Direct  `data` is a Uint8Array if bytes were sent.
  * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
  *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
+ * @typedef {{ epoch?: string, first?: number, last?: number, messages: Message[] }} History  A part of what a room keeps, in order.
+ *   `first` to `last` are the offsets it covers: all that is kept between them is there, save what this client was left out of.
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
  *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
@@ -137,6 +139,17 @@ export class Room {
         limit?: number;
     }): Promise<Members>;
     /**
+     * Reads what the room keeps, joined or not: the newest messages or, with `since`, those that follow a position or, with `before`, those
+     * in front of one: `{ epoch, offset: first }` for the page before. `limit` is 100 by default and at most; they are fewer if they are large. None:
+     * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more.
+     * @param {{ since?: Position, before?: Position, limit?: number }} [options] @returns {Promise<History>}
+     */
+    history({ since, before, limit }?: {
+        since?: Position;
+        before?: Position;
+        limit?: number;
+    }): Promise<History>;
+    /**
      * Calls the handler at every event of this type, in the order they come.
      * @template {keyof RoomEvents} K
      * @param {K} type @param {(event: RoomEvents[K]) => void} handler @returns {() => void} detaches it
@@ -235,6 +248,16 @@ export type Members = {
     users: number;
     members: Sender[];
     next?: string;
+};
+/**
+ * A part of what a room keeps, in order.
+ *   `first` to `last` are the offsets it covers: all that is kept between them is there, save what this client was left out of.
+ */
+export type History = {
+    epoch?: string;
+    first?: number;
+    last?: number;
+    messages: Message[];
 };
 /**
  * `joined`, `left`: who has

@@ -46,6 +46,8 @@ export function afterClose(code) {
  * @typedef {{ from: Sender, data: any }} Direct  `data` is a Uint8Array if bytes were sent.
  * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
  *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
+ * @typedef {{ epoch?: string, first?: number, last?: number, messages: Message[] }} History  A part of what a room keeps, in order.
+ *   `first` to `last` are the offsets it covers: all that is kept between them is there, save what this client was left out of.
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
  *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
@@ -385,6 +387,16 @@ export class Room {
    */
   members({ after, limit } = {}) {
     return this.#own.client.request(() => ({ type: "members", room: this.#own.name, after, limit }));
+  }
+
+  /**
+   * Reads what the room keeps, joined or not: the newest messages or, with `since`, those that follow a position or, with `before`, those
+   * in front of one: `{ epoch, offset: first }` for the page before. `limit` is 100 by default and at most; they are fewer if they are large. None:
+   * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more.
+   * @param {{ since?: Position, before?: Position, limit?: number }} [options] @returns {Promise<History>}
+   */
+  history({ since, before, limit } = {}) {
+    return this.#own.client.request(() => ({ type: "history", room: this.#own.name, since: place(since), before: place(before), limit }));
   }
 
   /**
@@ -922,7 +934,7 @@ export class Client {
     this.#slept = 0;
     switch (m?.type) {
       case "hello": return this.#hello(m);
-      case "ack": case "members": return this.#take(m.id)?.done(m);
+      case "ack": case "members": case "history": return this.#take(m.id)?.done(m);
       case "error": return this.#refused(m);
       case "message": return this.#rooms.get(m.room)?.deliver(message(m));
       case "direct": return this.#handlers.emit("direct", { from: m.from ?? {}, data: m.data });
@@ -1083,14 +1095,21 @@ function payload(data) {
   return { base64: btoa(text) };
 }
 
+/** No more of it than a position has. @param {Position} [at] */
+const place = (at) => at && { epoch: at.epoch, offset: at.offset };
+
 /** @param {any} m @returns {Message} */
 function message({ room, from = {}, data, epoch, offset }) {
   return epoch === undefined ? { room, from, data } : { room, from, data, epoch, offset };
 }
 
-/** What an answer says to whom it is for. @param {any} m @returns {Members | Position | undefined} */
-function said({ type, count, users, members, next, epoch, offset }) {
+/** What an answer says to whom it is for. @param {any} m @returns {Members | History | Position | undefined} */
+function said({ type, room, count, users, members, next, epoch, offset, first, last, messages }) {
   if (type === "members") return { count, users, members, ...(next !== undefined && { next }) };
+  if (type === "history") {
+    const all = messages.map((/** @type {any} */ m) => message({ ...decoded(m), room, epoch }));
+    return epoch === undefined ? { messages: all } : { epoch, first, last, messages: all };
+  }
   return epoch === undefined ? undefined : { epoch, offset };
 }
 
@@ -1102,10 +1121,14 @@ function presence({ count, users, joined = [], left = [], truncated = false }) {
 /** A message with its payload decoded; undefined if it is none. @param {unknown} text @returns {any} */
 function parse(text) {
   try {
-    const m = JSON.parse(/** @type {string} */ (text));
-    if (typeof m.base64 === "string") m.data = Uint8Array.from(atob(m.base64), (c) => c.charCodeAt(0));
-    return m;
+    return decoded(JSON.parse(/** @type {string} */ (text)));
   } catch {
     return undefined;
   }
+}
+
+/** The same with bytes as `data`. @param {any} m */
+function decoded(m) {
+  if (typeof m.base64 === "string") m.data = Uint8Array.from(atob(m.base64), (c) => c.charCodeAt(0));
+  return m;
 }

@@ -15,6 +15,20 @@ after(() => server.clear());
 describe("one server", { concurrency: true }, () => {
   breaks(() => [server]);
 
+  test("who comes for the first time reads what was said before, page by page", options, async () => {
+    const texts = numbered("page", 25);
+    await publish(server, "log/pages", texts);
+    const ann = await member(server, "ann", "log/here");
+    const room = ann.client.room("log/pages");
+    const read = [];
+    for (let page = await room.history({ limit: 10 }); page.epoch; page = await room.history({ limit: 10, before: page.messages[0] })) {
+      read.unshift(page.messages.map((m) => m.data));
+    }
+    assert.deepEqual([read.map((page) => page.length), read.flat()], [[5, 10, 10], texts]);
+    const rest = await room.history({ since: (await room.history({ limit: 4 })).messages[1] });
+    assert.deepEqual(rest.messages.map(({ data, from, offset }) => [data, from, offset]), [["page 23", {}, 24], ["page 24", {}, 25]]);
+  });
+
   test("a server that is killed forgets: one is told that something is missing, and what was not acked is stored", options, async () => {
     const own = await new RoomcastServer("--token-secret", SECRET, ...HISTORY).start();
     try {

@@ -270,3 +270,27 @@ test("what waits for another try goes with the next connection", async (t) => {
   next.say({ type: "ack", id: again.id, ...place(58) });
   assert.deepEqual(await send, place(58));
 });
+
+test("what a room keeps is read without joining it, and page by page", async () => {
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  const read = async (/** @type {any} */ options, /** @type {any} */ answer) => {
+    const page = room.history(options);
+    const [{ id, ...request }] = socket.taken();
+    socket.say({ type: "history", id, room: "kitchen", ...answer });
+    return [request, await page];
+  };
+  const messages = [{ offset: 57, from: { user: "ann" }, data: null }, { offset: 58, base64: "AAH+/w==" }];
+  const [newest, page] = await read(undefined, { epoch: "e1", first: 56, last: 58, messages });
+  assert.deepEqual(newest, { type: "history", room: "kitchen" });
+  assert.deepEqual(page, { epoch: "e1", first: 56, last: 58, messages: [
+    { room: "kitchen", from: { user: "ann" }, data: null, ...place(57) }, { room: "kitchen", from: {}, data: Uint8Array.of(0, 1, 254, 255), ...place(58) }] });
+  assert.equal(room.position, null, "to read is not to be there");
+  assert.deepEqual(await read({ before: page.messages[0], limit: 20 }, { messages: [] }),
+    [{ type: "history", room: "kitchen", before: place(57), limit: 20 }, { messages: [] }]);
+  const gone = room.history({ since: place(3) });
+  const [request] = socket.taken();
+  assert.deepEqual(request.since, place(3));
+  socket.say({ type: "error", id: request.id, code: "history_gone", message: "not kept", room: "kitchen" });
+  assert.equal((await refusal(gone)).code, "history_gone");
+});

@@ -6,7 +6,7 @@
 //
 // Files: api.go is the handler, guard.go who may use it, body.go reads bodies, problem.go is every error, messages.go and batch.go do
 // publications, publishing.go has their operations, once.go remembers what was done under an idempotency key, rooms.go,
-// connections.go and revocations.go are the rest of the operations, openapi.go describes them, and docs.go is the page.
+// history.go, connections.go and revocations.go are the rest of the operations, openapi.go describes them, and docs.go is the page.
 package api
 
 import (
@@ -34,6 +34,7 @@ type Hub interface {
 	PublishTo(t hub.Target, p hub.Post) (receipt roomcast.Receipt, found bool, err error)
 	Rooms(match func(name string) bool, after string, limit int) (page []hub.Room, next string)
 	Members(room, after string, limit int) (page []hub.Client, next string, total int)
+	History(room string, r hub.Reading) ([]roomcast.Entry, error)
 	Clients(t hub.Target, after string, limit int) (page []hub.Client, next string, total int)
 	Client(connection string) (c hub.Client, rooms []string, found bool)
 	Join(t hub.Target, room string) (joined int, err error)
@@ -95,6 +96,7 @@ func New(h Hub, desk Desk, keys Keys, o Options, logger *slog.Logger) *API {
 	described := humago.New(a.mux, config())
 	a.publishing(described)
 	a.rooms(described)
+	a.history(described)
 	a.connections(described)
 	a.revocations(described)
 	complete(described.OpenAPI())

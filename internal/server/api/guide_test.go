@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/roomcast/roomcast/internal/server/hub"
+	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
 // TestGuide runs every example of docs/api.md and holds that the answers are those that stand there.
@@ -18,8 +21,12 @@ func TestGuide(t *testing.T) {
 		ann := w.dial("ann", "kitchen")
 		w.dial("bob", "kitchen")
 		w.dial("", "cellar")
-		actual := strings.NewReplacer("c7Qm2x", ann.id, "s9fKw3Vb", ann.session)
-		printed := strings.NewReplacer(ann.id, "c7Qm2x", ann.session, "s9fKw3Vb")
+		stored, err := w.hub.Publish("log/kitchen", hub.Post{Payload: protocol.Payload{Bytes: []byte(`{"text":"lunch is ready"}`)}, User: "ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		actual := strings.NewReplacer("c7Qm2x", ann.id, "s9fKw3Vb", ann.session, "k3v9", stored.At.Epoch)
+		printed := strings.NewReplacer(ann.id, "c7Qm2x", ann.session, "s9fKw3Vb", stored.At.Epoch, "k3v9")
 		ran := 0
 		for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(guide), -1) {
 			lines := strings.Split(strings.TrimSpace(block[1]), "\n")

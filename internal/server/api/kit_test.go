@@ -18,6 +18,7 @@ import (
 	"github.com/roomcast/roomcast/internal/server/admission"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/internal/server/hub"
+	"github.com/roomcast/roomcast/memengine"
 	"github.com/roomcast/roomcast/roomcasttest"
 )
 
@@ -51,8 +52,12 @@ func startWith(t testing.TB, o roomcast.Options, c auth.Config) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(gate.Close)
+	engine := memengine.New(memengine.Options{History: []roomcast.Retention{{
+		Name: "log", Match: func(room string) bool { return strings.HasPrefix(room, "log/") },
+	}}})
+	t.Cleanup(engine.Close)
 	desk := admission.New(gate, admission.Limits{}, silent)
-	w := &world{t: t, gate: gate, desk: desk, hub: hub.New(hub.Config{Version: "roomcast test", Rooms: o, Desk: desk, TokenTimeout: time.Second})}
+	w := &world{t: t, gate: gate, desk: desk, hub: hub.New(hub.Config{Version: "roomcast test", Rooms: o, Desk: desk, Engine: engine, TokenTimeout: time.Second})}
 	t.Cleanup(func() { _ = w.hub.Server().Shutdown(context.Background()) })
 	w.api = New(w.hub, desk, nil, Options{}, slog.New(slog.NewTextHandler(&w.log, nil)))
 	return w

@@ -101,12 +101,13 @@ var meanings = map[int]string{
 	http.StatusForbidden:             "The server has no API keys, and the request does not come from a program on its own machine.",
 	http.StatusNotFound:              "There is no such connection.",
 	http.StatusRequestTimeout:        "The body did not come in time.",
+	http.StatusGone:                  "That part of the history is not kept any more.",
 	http.StatusConflict:              "A connection is in as many rooms as it may be.",
 	http.StatusRequestEntityTooLarge: "The body is too large.",
 	http.StatusUnsupportedMediaType:  "The body does not say that it is application/json.",
 	http.StatusUnprocessableEntity:   "A parameter or field is missing, unknown, or not as described.",
 	http.StatusInternalServerError:   "A fault of the server.",
-	http.StatusServiceUnavailable:    "As many revocations are remembered as can be; nothing was revoked.",
+	http.StatusServiceUnavailable:    "What lies behind the rooms is away, another server has not answered in time, or as many revocations are remembered as can be.",
 }
 
 // order is where the metadata of an operation have its place among the others.

@@ -71,8 +71,8 @@ func TestDescribed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		ann := w.dial("ann", "kitchen")
 		d := w.describe()
-		if d.OpenAPI != "3.1.0" || len(d.Paths) != 12 {
-			t.Errorf("OpenAPI %s with %d paths, want 3.1.0 with 12", d.OpenAPI, len(d.Paths))
+		if d.OpenAPI != "3.1.0" || len(d.Paths) != 13 {
+			t.Errorf("OpenAPI %s with %d paths, want 3.1.0 with 13", d.OpenAPI, len(d.Paths))
 		}
 		for path, operations := range d.Paths {
 			for method, op := range operations {

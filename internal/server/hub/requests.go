@@ -108,6 +108,8 @@ func (c *client) do(r protocol.Request) (answer []byte, _ *refusal) {
 		refused = c.direct(r)
 	case protocol.List:
 		return c.members(r)
+	case protocol.Read:
+		return c.history(r)
 	case protocol.Resume:
 		return c.resume(r)
 	case protocol.Token:

@@ -53,7 +53,7 @@ export class Talk {
     this.#room = room;
     this.#detach = [
       room.on("message", (m) => this.hear(m, false)),
-      room.on("joined", () => this.#in()),
+      room.on("joined", ({ recovered }) => this.#in(recovered)),
       room.on("left", ({ reason }) => this.#outOf(reason ? `The server has taken you out of this room: ${reason}.` : "The server has taken you out of this room.")),
       room.on("gap", ({ missed }) => this.log.remark(`Gap: ${missed === 1 ? "1 message is" : `${missed} messages are`} missing here; this page was too slow for them`)),
       room.on("error", (e) => this.#outOf(`The server does not let you into this room: ${e.message} (${e.code}).`)),
@@ -166,9 +166,10 @@ export class Talk {
     setTimeout(tell, Math.random() * 20 * this.people.count); // not everybody at once
   }
 
-  #in() {
+  /** @param {boolean} [recovered]  what was said while we were away follows */
+  #in(recovered) {
     this.out = "";
-    if (this.#wasIn) this.log.remark("Back in the room. What was said in between did not reach you");
+    if (this.#wasIn) this.log.remark(`Back in the room. What was said in between ${recovered ? "follows" : "did not reach you"}`);
     this.#wasIn = this.#live = true;
     const room = this.#room;
     if (room) this.people.begin(() => room.members());

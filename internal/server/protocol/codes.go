@@ -12,6 +12,7 @@ const (
 	TooManyRooms ErrorCode = "too_many_rooms"
 	TooLarge     ErrorCode = "too_large"
 	NotFound     ErrorCode = "not_found"
+	HistoryGone  ErrorCode = "history_gone"
 	Forbidden    ErrorCode = "forbidden"
 	Unauthorized ErrorCode = "unauthorized"
 	TokenExpired ErrorCode = "token_expired"
@@ -36,6 +37,7 @@ var ErrorCodes = []ErrorInfo{
 	{TooManyRooms, "The connection is in `limits.rooms` rooms.", "Leave one first."},
 	{TooLarge, "The message is larger than the room takes.", "Send less at once."},
 	{NotFound, "Nobody is connected to whom the direct message is addressed.", "Tell the person, or try when they are back."},
+	{HistoryGone, "The history that is asked for is not kept any more, or never was.", "Ask for the newest: without `since` and `before`."},
 	{Forbidden, "The token does not allow it.", "Do not repeat it with this token."},
 	{Unauthorized, "There is no token yet, or the one sent is not valid.", "Send a valid `token`."},
 	{TokenExpired, "The token sent has expired.", "Get a fresh one and send it."},

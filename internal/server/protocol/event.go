@@ -25,7 +25,7 @@ type Limits struct {
 	MessageBytes      int           // of one frame from the client
 	Rooms             int           // one connection may be in
 	RoomNameBytes     int           // in UTF-8
-	MessagesPerSecond int           // send, direct, members, resume and token, and what is no request
+	MessagesPerSecond int           // send, direct, members, history, resume and token, and what is no request
 	BytesPerSecond    int           // of frames from the client
 	JoinsPerSecond    int           // join
 	PingInterval      time.Duration // between two WebSocket pings of the server
@@ -183,6 +183,39 @@ func appendMessage(dst []byte, room string, at Position) []byte {
 // AppendBody adds what a message is before it has a place in its room, as a history keeps it: sender and payload.
 func AppendBody(dst []byte, from Sender, p Payload) []byte {
 	return p.append(from.append(dst))
+}
+
+// History is a part of what a room keeps.
+type History struct {
+	Epoch       string // empty means that there is nothing in it
+	First, Last uint64 // offsets: all that is kept from one to the other is in it, but what the client is left out of
+	Messages    []Kept
+}
+
+// Kept is a message in a history.
+type Kept struct {
+	Offset uint64
+	Body   []byte // that AppendBody has made
+}
+
+// AppendHistory adds history, the answer to a request with this id or, if it is nil, without one.
+func AppendHistory(dst, id []byte, room string, h History) []byte {
+	dst = appendID(append(dst, `{"type":"history"`...), id)
+	dst = appendMember(dst, "room", room)
+	if h.Epoch != "" {
+		dst = appendMember(dst, "epoch", h.Epoch)
+		dst = strconv.AppendUint(appendName(dst, "first"), h.First, 10)
+		dst = strconv.AppendUint(appendName(dst, "last"), h.Last, 10)
+	}
+	dst = append(appendName(dst, "messages"), '[')
+	for i, m := range h.Messages {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendUint(append(dst, `{"offset":`...), m.Offset, 10)
+		dst = append(append(dst, m.Body...), '}')
+	}
+	return append(dst, "]}"...)
 }
 
 // AppendDirect adds direct: what somebody sent to this connection or its user.

@@ -21,18 +21,21 @@ var (
 
 // requests are the golden files of what a client sends.
 var requests = map[string]Request{
-	"join":          {Type: Join, ID: []byte("1"), Room: "kitchen"},
-	"leave":         {Type: Leave, ID: []byte("2"), Room: "kitchen"},
-	"send":          {Type: Send, ID: []byte("3"), Room: "kitchen", Payload: text1, Echo: true},
-	"send-no-echo":  {Type: Send, Room: "kitchen", Payload: Payload{Bytes: []byte("12.50")}},
-	"send-base64":   {Type: Send, ID: []byte(`"a-4"`), Room: "kitchen", Payload: bytes1, Echo: true},
-	"send-key":      {Type: Send, Room: "board", Payload: Payload{Bytes: []byte(`{"x":12,"y":40}`)}, Key: "cursor-1"},
-	"send-as":       {Type: Send, ID: []byte("9"), Room: "kitchen", Payload: text1, Echo: true, As: "bob"},
-	"send-once":     {Type: Send, ID: []byte("14"), Room: "kitchen", Payload: text1, Echo: true, Once: "a-17"},
-	"members":       {Type: List, ID: []byte("10"), Room: "kitchen", Limit: MaxMembers},
-	"members-page":  {Type: List, ID: []byte("15"), Room: "kitchen", After: "d1Rt9z", Limit: 50},
-	"join-since":    {Type: Join, ID: []byte("12"), Room: "kitchen", Since: &Position{Epoch: "k3v9", Offset: 41}},
-	"join-presence": {Type: Join, ID: []byte("13"), Room: "kitchen", Presence: true},
+	"join":           {Type: Join, ID: []byte("1"), Room: "kitchen"},
+	"leave":          {Type: Leave, ID: []byte("2"), Room: "kitchen"},
+	"send":           {Type: Send, ID: []byte("3"), Room: "kitchen", Payload: text1, Echo: true},
+	"send-no-echo":   {Type: Send, Room: "kitchen", Payload: Payload{Bytes: []byte("12.50")}},
+	"send-base64":    {Type: Send, ID: []byte(`"a-4"`), Room: "kitchen", Payload: bytes1, Echo: true},
+	"send-key":       {Type: Send, Room: "board", Payload: Payload{Bytes: []byte(`{"x":12,"y":40}`)}, Key: "cursor-1"},
+	"send-as":        {Type: Send, ID: []byte("9"), Room: "kitchen", Payload: text1, Echo: true, As: "bob"},
+	"send-once":      {Type: Send, ID: []byte("14"), Room: "kitchen", Payload: text1, Echo: true, Once: "a-17"},
+	"members":        {Type: List, ID: []byte("10"), Room: "kitchen", Limit: MaxMembers},
+	"members-page":   {Type: List, ID: []byte("15"), Room: "kitchen", After: "d1Rt9z", Limit: 50},
+	"history":        {Type: Read, ID: []byte("17"), Room: "kitchen", Limit: 50},
+	"history-since":  {Type: Read, ID: []byte("18"), Room: "kitchen", Since: &Position{Epoch: "k3v9", Offset: 41}, Limit: MaxHistory},
+	"history-before": {Type: Read, ID: []byte("19"), Room: "kitchen", Before: &Position{Epoch: "k3v9", Offset: 41}, Limit: MaxHistory},
+	"join-since":     {Type: Join, ID: []byte("12"), Room: "kitchen", Since: &Position{Epoch: "k3v9", Offset: 41}},
+	"join-presence":  {Type: Join, ID: []byte("13"), Room: "kitchen", Presence: true},
 	"resume": {Type: Resume, ID: []byte("11"), Resume: "r5Yq8LwE0aT2", Positions: []RoomPosition{
 		{"kitchen", Position{"k3v9", 41}}, {"board", Position{"x0Pd", 7}}}},
 	"resume-no-rooms":   {Type: Resume, ID: []byte("11"), Resume: "r5Yq8LwE0aT2"},
@@ -73,8 +76,11 @@ var events = map[string][]byte{
 	"message-backend": wholeMessage(nil, "kitchen", Sender{}, text1),
 	"message-base64":  wholeMessage(nil, "kitchen", ann, bytes1),
 	"message-at":      AppendMessageAt(nil, "kitchen", Position{"k3v9", 58}, AppendBody(nil, ann, text1)),
-	"direct":          AppendDirect(nil, ann, Payload{Bytes: []byte(`"psst"`)}),
-	"direct-base64":   AppendDirect(nil, ann, bytes1),
+	"history": AppendHistory(nil, []byte("17"), "kitchen", History{Epoch: "k3v9", First: 57, Last: 58, Messages: []Kept{
+		{57, AppendBody(nil, ann, text1)}, {58, AppendBody(nil, Sender{}, bytes1)}}}),
+	"history-none":  AppendHistory(nil, nil, "cellar", History{}),
+	"direct":        AppendDirect(nil, ann, Payload{Bytes: []byte(`"psst"`)}),
+	"direct-base64": AppendDirect(nil, ann, bytes1),
 	"members": AppendMembers(nil, []byte("10"), "kitchen", Members{
 		Count: 2, Users: 2, Listed: []Sender{ann, {Connection: "d1Rt9z"}}}),
 	"members-page": AppendMembers(nil, []byte("16"), "kitchen", Members{

@@ -31,6 +31,17 @@ func appendRequest(dst []byte, r Request) []byte {
 		if r.Limit != MaxMembers {
 			dst = appendCount(dst, "limit", r.Limit)
 		}
+	case Read:
+		dst = appendString(appendName(dst, "room"), r.Room)
+		if r.Since != nil {
+			dst = appendPosition(appendName(dst, "since"), "", *r.Since)
+		}
+		if r.Before != nil {
+			dst = appendPosition(appendName(dst, "before"), "", *r.Before)
+		}
+		if r.Limit != MaxHistory {
+			dst = appendCount(dst, "limit", r.Limit)
+		}
 	case Resume:
 		dst = appendMember(dst, "resume", r.Resume)
 		for i, p := range r.Positions {

@@ -52,6 +52,15 @@ func positions(value []byte) (all []RoomPosition, err error) {
 	return all, err
 }
 
+// maybe reads a position that may be left out.
+func maybe(name string, value []byte) (*Position, error) {
+	if absent(value) {
+		return nil, nil
+	}
+	p, err := place(name, value, false)
+	return &p.Position, err
+}
+
 // place reads a position, with its room if it has one. The name is for the error.
 func place(name string, value []byte, withRoom bool) (at RoomPosition, err error) {
 	if absent(value) || value[0] != '{' {

@@ -19,6 +19,9 @@ const (
 	// MaxMembers is how many members one answer lists, and how many changes one notice.
 	MaxMembers = 100
 
+	// MaxHistory is how many messages of a history one answer has.
+	MaxHistory = 100
+
 	// MaxDepth is how many objects and arrays may be around a value, the request itself included. Some parsers take no more by
 	// default, and a payload is as deep in the message that others get as it was in the request.
 	MaxDepth = 64
@@ -34,12 +37,13 @@ const (
 	Send   RequestType = "send"    // Room, Payload, Echo, Key, As, Once
 	Direct RequestType = "direct"  // To, Payload
 	List   RequestType = "members" // Room, After, Limit
+	Read   RequestType = "history" // Room, Since or Before, Limit
 	Resume RequestType = "resume"  // Resume, Positions
 	Token  RequestType = "token"   // Token
 	Ping   RequestType = "ping"    // nothing
 )
 
-var requestTypes = [...]RequestType{Join, Leave, Send, Direct, List, Resume, Token, Ping}
+var requestTypes = [...]RequestType{Join, Leave, Send, Direct, List, Read, Resume, Token, Ping}
 
 // Request is a message of a client. ID and the bytes of a JSON payload are parts of the frame it was decoded from.
 type Request struct {
@@ -54,14 +58,15 @@ type Request struct {
 	Once    string  // the idempotency key, at most MaxKeyBytes; empty means none
 	Token   string  // not empty, and otherwise unchecked
 
-	Since    *Position // after which the room's messages are wanted; nil means those to come
+	Since    *Position // after which the room's messages are wanted; nil means those to come or, of a Read, the newest
+	Before   *Position // before which they are wanted; nil if Since is not
 	Presence bool      // who comes and goes is wanted, too
 
 	Resume    string         // the secret of the session to go on with; not empty, and otherwise unchecked
 	Positions []RoomPosition // from where on what was missed is wanted
 
 	After string // the connection behind which the list goes on; empty means from the beginning
-	Limit int    // how many members are wanted, 1 to MaxMembers
+	Limit int    // how many members or messages are wanted, 1 to MaxMembers or MaxHistory
 }
 
 // Target is to whom a direct message goes: one connection, or every connection of a user. The other field is empty.
@@ -111,7 +116,7 @@ func Decode(p []byte) (Request, *Fault) {
 // known are the members that have a meaning, each as it stands in the frame the first time; nil are those that are not there.
 type known struct {
 	typ, id, room, to, data, base64, echo, key, as, once, token []byte
-	since, presence, resume, rooms, after, limit                []byte
+	since, before, presence, resume, rooms, after, limit        []byte
 
 	twice string // a name that came twice
 }
@@ -156,6 +161,8 @@ func (m *known) slot(name string) *[]byte {
 		return &m.token
 	case "since":
 		return &m.since
+	case "before":
+		return &m.before
 	case "presence":
 		return &m.presence
 	case "resume":
@@ -198,7 +205,7 @@ func (m *known) check(end int) error {
 type unknownType string
 
 func (t unknownType) Error() string {
-	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, members, resume, token or ping", string(t))
+	return fmt.Sprintf("unknown type %.64q; use join, leave, send, direct, members, history, resume, token or ping", string(t))
 }
 
 // request reads the members that belong to the type.
@@ -219,6 +226,8 @@ func (m *known) request(r *Request) error {
 		r.Room, err = text("room", m.room)
 	case List:
 		err = m.list(r)
+	case Read:
+		err = m.read(r)
 	case Send:
 		err = m.send(r)
 	case Direct:
@@ -243,11 +252,9 @@ func (m *known) join(r *Request) (err error) {
 	if r.Room, err = text("room", m.room); err != nil {
 		return err
 	}
-	if r.Presence, err = boolean("presence", m.presence, false); err != nil || absent(m.since) {
-		return err
+	if r.Presence, err = boolean("presence", m.presence, false); err == nil {
+		r.Since, err = maybe("since", m.since)
 	}
-	since, err := place("since", m.since, false)
-	r.Since = &since.Position
 	return err
 }
 
@@ -259,15 +266,38 @@ func (m *known) list(r *Request) (err error) {
 	if r.After, err = optional("after", m.after); err != nil {
 		return err
 	}
-	r.Limit = MaxMembers
-	if !absent(m.limit) {
-		n, ok := whole(m.limit)
-		if !ok || n < 1 || n > MaxMembers {
-			return fmt.Errorf(`"limit" has to be a whole number from 1 to %d`, MaxMembers)
-		}
-		r.Limit = int(n)
+	r.Limit, err = m.most(MaxMembers)
+	return err
+}
+
+// read reads the members of a request for a part of the history.
+func (m *known) read(r *Request) (err error) {
+	if r.Room, err = text("room", m.room); err != nil {
+		return err
 	}
-	return nil
+	if r.Since, err = maybe("since", m.since); err != nil {
+		return err
+	}
+	if r.Before, err = maybe("before", m.before); err != nil {
+		return err
+	}
+	if r.Since != nil && r.Before != nil {
+		return errors.New(`"since" and "before" are both there; send one of them, or none for the newest`)
+	}
+	r.Limit, err = m.most(MaxHistory)
+	return err
+}
+
+// most reads "limit", of which the largest is the default.
+func (m *known) most(largest uint64) (int, error) {
+	if absent(m.limit) {
+		return int(largest), nil
+	}
+	n, ok := whole(m.limit)
+	if !ok || n < 1 || n > largest {
+		return 0, fmt.Errorf(`"limit" has to be a whole number from 1 to %d`, largest)
+	}
+	return int(n), nil
 }
 
 // send reads the members of a send.
