@@ -30,9 +30,9 @@ const (
 const publishAttempts = 3
 
 // attempt tries once to store a batch behind h. sent is false if it is certain that it has not been and will not be.
-func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, sent bool, err error) {
+func (r *room) attempt(ctx context.Context, o *outgoing, h base) (s storing, sent bool, err error) {
 	b := &batch{epoch: h.Epoch, first: h.Offset + 1, id: o.id, count: o.count, body: o.body}
-	if h.Epoch == "" {
+	if h.opens() {
 		b.epoch, b.first = randomName(8), 1
 	}
 	m := nats.NewMsg(r.subject)
@@ -73,7 +73,7 @@ func (r *room) attempt(ctx context.Context, o *outgoing, h place) (s storing, se
 	r.mu.Lock()
 	r.writer.last = b.seq
 	r.mu.Unlock()
-	r.accept(b)
+	r.took(ctx, b, h)
 	return storing{roomcast.Position{Epoch: b.epoch, Offset: b.first}, b.head(), false}, true, nil
 }
 

@@ -109,6 +109,9 @@ func decodeLive(data []byte) ([]roomcast.Entry, error) {
 		return nil, errFormat
 	}
 	count := r.uvarint()
+	if count == 0 { // or it is not there
+		return nil, errFormat
+	}
 	return decodeEntries(r.rest, count)
 }
 

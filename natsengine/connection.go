@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -200,21 +202,47 @@ func (e *Engine) setUp() error {
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, e.o.Timeout)
 	defer cancel()
-	for _, k := range e.kinds {
-		again, err := k.setUp(ctx, e.js)
-		if err != nil {
-			return err
-		}
-		if again {
+	var missing []error
+	for _, k := range e.kinds { // all of them, so that one that cannot be had keeps nobody from the others
+		f, err := k.setUp(ctx, e.js)
+		switch {
+		case err != nil:
+			missing = append(missing, err)
+		case f.again:
 			e.o.Logger.Warn("A stream in NATS has been made anew; what was in it is lost", "stream", k.stream)
-			for _, r := range e.allRooms() {
-				if r.kind == k {
-					r.reset()
-				}
+			k.seen.Store(f.last)
+			for _, r := range e.roomsOf(k) {
+				r.reset()
 			}
+		case f.last < f.seen:
+			e.run(func() { e.verify(k, f) })
 		}
 	}
-	return nil
+	return errors.Join(missing...)
+}
+
+// verify has the rooms looked at of which more is known than there seems to be.
+func (e *Engine) verify(k *kind, f found) {
+	var suspects []*room
+	for _, r := range e.roomsOf(k) {
+		if r.mayHaveLost(f) {
+			suspects = append(suspects, r)
+		}
+	}
+	for part := range slices.Chunk(suspects, verifyAtOnce) {
+		var all sync.WaitGroup
+		for _, r := range part {
+			all.Go(r.verify)
+		}
+		all.Wait()
+	}
+}
+
+// verifyAtOnce is how many rooms are looked at at a time when something seems to be lost.
+const verifyAtOnce = 256
+
+func (e *Engine) roomsOf(k *kind) []*room {
+	return slices.DeleteFunc(e.allRooms(), func(r *room) bool { return r.kind != k })
 }
 
 // pauseFor waits for about so long, and reports whether to go on.

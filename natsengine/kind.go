@@ -21,8 +21,9 @@ type kind struct {
 	replicas int
 	window   time.Duration
 
-	messages, bytes atomic.Int64 // stored when last looked
-	created         time.Time    // the stream; owned by Engine.setUp
+	messages, bytes atomic.Int64  // stored when last looked
+	seen            atomic.Uint64 // the highest sequence that is known to have been stored
+	created         time.Time     // the stream; owned by Engine.setUp
 }
 
 func newKind(r roomcast.Retention, o Options) *kind {
@@ -51,27 +52,42 @@ func (k *kind) config() jetstream.StreamConfig {
 	}
 }
 
+// saw notes that something is stored under a sequence.
+func (k *kind) saw(seq uint64) {
+	for seen := k.seen.Load(); seq > seen && !k.seen.CompareAndSwap(seen, seq); {
+		seen = k.seen.Load()
+	}
+}
+
+// found is what has become of a stream since the call of setUp before.
+type found struct {
+	again bool   // it is another one
+	last  uint64 // its last sequence
+	seen  uint64 // the one that was known before; if it is higher, the end of the stream is lost, or who leads it has not caught up
+}
+
 // setUp makes the stream what it is to be. Several nodes may do so at once: they want the same. Its settings are those of the node that has begun last,
-// so that nodes which do not want the same do not change them all the time. again reports whether it is another stream than at the call before.
-func (k *kind) setUp(ctx context.Context, js jetstream.JetStream) (again bool, err error) {
+// so that nodes which do not want the same do not change them all the time.
+func (k *kind) setUp(ctx context.Context, js jetstream.JetStream) (f found, err error) {
 	want := k.config()
+	f.seen = k.seen.Load()
 	stream, err := js.Stream(ctx, k.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
 	}
 	if err != nil {
-		return false, fmt.Errorf("stream %s: %w", k.stream, err)
+		return f, fmt.Errorf("stream %s: %w", k.stream, err)
 	}
 	if k.created.IsZero() && !k.fits(stream.CachedInfo().Config) {
 		if stream, err = js.UpdateStream(ctx, want); err != nil {
-			return false, fmt.Errorf("stream %s has other settings, which cannot be changed: %w", k.stream, err)
+			return f, fmt.Errorf("stream %s has other settings, which cannot be changed: %w", k.stream, err)
 		}
 	}
 	info := stream.CachedInfo()
 	k.note(info)
-	again = !k.created.IsZero() && !k.created.Equal(info.Created)
-	k.created = info.Created
-	return again, nil
+	f.again = !k.created.IsZero() && !k.created.Equal(info.Created)
+	f.last, k.created = info.State.LastSeq, info.Created
+	return f, nil
 }
 
 // fits reports whether a stream is as it is to be, in what matters here; the rest is the operator's.

@@ -234,7 +234,7 @@ func (r *room) store(o *outgoing) (storing, error) {
 	defer cancel()
 	r.yield(ctx)
 	listening := false
-	var unsure *place // what the first attempt followed of which nothing is known
+	var unsure *base // what the first attempt followed of which nothing is known
 	var cause error
 	for try := 0; ; try++ {
 		if !r.e.isConnected() && unsure == nil {
@@ -243,28 +243,28 @@ func (r *room) store(o *outgoing) (storing, error) {
 		if try > 0 && !r.retry(ctx, try, cause) {
 			return storing{}, cause
 		}
-		var h place
+		var h base
 		if h, cause = r.newestHead(ctx); cause != nil {
 			continue
 		}
 		if unsure != nil && h.seq != unsure.seq {
 			var s storing
-			if s, cause = r.find(ctx, *unsure, h, o); cause == nil && s.head.seq != 0 || errors.Is(cause, errUnknown) {
+			if s, cause = r.find(ctx, *unsure, h.place, o); cause == nil && s.head.seq != 0 || errors.Is(cause, errUnknown) {
 				return s, cause
 			} else if cause != nil {
 				continue
 			}
 			unsure = nil
 		}
-		if o.count == 0 && h.Epoch != "" {
-			return storing{h.Position, h, false}, nil
+		if o.count == 0 && h.Epoch != "" && h.place == h.was {
+			return storing{h.Position, h.place, false}, nil
 		}
 		s, sent, err := r.attempt(ctx, o, h)
 		if err == nil || errors.Is(err, errRefused) {
 			return s, err
 		}
 		cause = err
-		r.forget(h)
+		r.forget(h.place)
 		if sent && unsure == nil {
 			unsure = &h
 		}
@@ -338,8 +338,8 @@ func (r *room) yield(ctx context.Context) {
 }
 
 // find looks for a batch among what follows a place in the log. If it is not there, it never will be.
-func (r *room) find(ctx context.Context, from, to place, o *outgoing) (storing, error) {
-	for from.seq < to.seq {
+func (r *room) find(ctx context.Context, after base, to place, o *outgoing) (storing, error) {
+	for from := after.place; from.seq < to.seq; {
 		found, err := r.e.following(ctx, r.kind, r.name, from.seq+1, fetchMessages)
 		if err != nil {
 			return storing{}, err
@@ -349,7 +349,7 @@ func (r *room) find(ctx context.Context, from, to place, o *outgoing) (storing, 
 		}
 		for _, b := range found {
 			if b.id == o.id {
-				r.accept(b)
+				r.took(ctx, b, after)
 				return storing{roomcast.Position{Epoch: b.epoch, Offset: b.first}, b.head(), false}, nil
 			}
 			if !b.follows(from) || from.seq != 0 && b.epoch != from.Epoch {

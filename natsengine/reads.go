@@ -25,6 +25,7 @@ type getRequest struct {
 const (
 	fetchMessages = 256
 	fetchBytes    = 1 << 20
+	tailBytes     = 4 << 20
 	readAttempt   = time.Second // for one server to answer; another may be asked then
 )
 
@@ -104,12 +105,13 @@ func appendStored(found []*batch, m *nats.Msg) ([]*batch, error) {
 	return found, err
 }
 
-// readTails returns the last batches of some rooms that have one from sequence seq on, and the sequence up to which that is so. The server may be behind.
-func (e *Engine) readTails(ctx context.Context, k *kind, rooms []*room, seq uint64) (found map[string]*batch, upTo uint64, err error) {
+// readTails returns the last batches of some rooms that have one from sequence seq on, by their subjects, and the sequence up to which that is so; whole reports
+// whether that is all there is: an answer is no larger than tailBytes, or a batch. The server may be behind.
+func (e *Engine) readTails(ctx context.Context, k *kind, rooms []*room, seq uint64) (found map[string]*batch, upTo uint64, whole bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readAttempt, errSilent)
 	defer cancel()
 	found = map[string]*batch{}
-	req := getRequest{Seq: seq}
+	req := getRequest{Seq: seq, MaxBytes: tailBytes}
 	for _, r := range rooms {
 		req.Lasts = append(req.Lasts, r.subject)
 	}
@@ -123,11 +125,17 @@ func (e *Engine) readTails(ctx context.Context, k *kind, rooms []*room, seq uint
 	_, err = e.calls.many(ctx, k.direct(req), len(rooms)+1, func(m *nats.Msg) (bool, error) {
 		last, err := take(m)
 		if last {
-			upTo, _ = strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64)
+			ends := "Nats-UpTo-Sequence"
+			if pending := m.Header.Get("Nats-Num-Pending"); pending != "" && pending != "0" {
+				ends = "Nats-Last-Sequence" // they come in the order of their sequences
+			} else {
+				whole = true
+			}
+			upTo, _ = strconv.ParseUint(m.Header.Get(ends), 10, 64)
 		}
 		return last, err
 	})
-	return found, upTo, err
+	return found, upTo, whole, err
 }
 
 // inTurn takes the messages of an answer of several, up to its end. Each names the one before it, so that a lost one is noticed.

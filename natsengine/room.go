@@ -21,6 +21,7 @@ type room struct {
 	mu     sync.Mutex
 	head   place         // the newest batch that is known to be stored
 	known  bool          // head has been read; it may be old all the same
+	doubt  time.Time     // since when NATS has said that less is stored than head; zero if it has not
 	moved  chan struct{} // closed when head changes; nil if nobody waits for it
 	reader *reader       // nil while nobody here is subscribed
 	writer writer
@@ -74,6 +75,7 @@ func (r *room) accept(b *batch) {
 func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
 		r.head, r.known = h, true
+		r.kind.saw(h.seq)
 		if r.moved != nil {
 			close(r.moved)
 			r.moved = nil
@@ -126,36 +128,128 @@ func (r *room) forget(h place) {
 func (r *room) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.head, r.known, r.writer.last = place{}, false, 0
-	if r.reader != nil {
-		r.reader.tail.seq, r.reader.delivered, r.reader.through, r.reader.wanted = 0, 0, 0, 0
-		r.reader.early = nil
-	}
+	r.writer.last = 0
+	r.rewindLocked(place{}, 0)
 }
 
-// newestHead returns the head, and reads it if it is not known.
-func (r *room) newestHead(ctx context.Context) (place, error) {
+// base is what a batch is to follow.
+type base struct {
+	place
+	was place // the last that is known to have been stored: if it is behind the other one, what was in between is lost
+}
+
+// opens reports whether what follows is to begin an epoch. It does after a loss, so that no position has two entries, unless somebody has begun one since.
+func (b base) opens() bool {
+	return b.Epoch == "" || b.seq < b.was.seq && b.Epoch == b.was.Epoch
+}
+
+// doubtTime is for how long NATS has to say that less is stored than is known, until it is believed: a server that does not lead any more may not know.
+const doubtTime = 2 * time.Second
+
+// newestHead returns the head, and reads it if it is not known. It returns less than is known if NATS has lost the end of the log, as it may by a power cut or a
+// backup that is restored. That NATS is wrong about that is no harm: what is stored behind less than there is would not be stored.
+func (r *room) newestHead(ctx context.Context) (base, error) {
 	r.mu.Lock()
-	h, known := r.head, r.known
+	h, known := r.baseLocked(), r.known
 	r.mu.Unlock()
 	if known {
 		return h, nil
 	}
 	b, err := r.e.last(ctx, r.kind, r.name)
 	if err != nil {
-		return place{}, err
+		return base{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if b == nil {
-		if r.head == h { // nothing has been stored since
-			r.head, r.known = place{}, true
-		}
-		return r.head, nil
+	switch {
+	case r.head != h.place: // something has been stored since
+	case b == nil:
+		r.head, r.known = place{}, true
+	case b.seq >= h.seq:
+		r.known, r.doubt = true, time.Time{}
+		r.noteLocked(b.head())
+	case r.doubt.IsZero():
+		r.doubt = time.Now()
+	case time.Since(r.doubt) > doubtTime:
+		return base{b.head(), h.was}, nil // or so it seems
 	}
-	r.known = true
-	r.noteLocked(b.head())
-	return r.head, nil
+	return r.baseLocked(), nil
+}
+
+// mayHaveLost reports whether somebody here has been handed what is not in the stream any more.
+func (r *room) mayHaveLost(f found) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reader != nil && r.reader.tail.seq > f.last && r.reader.tail.seq <= f.seen
+}
+
+// verify begins another epoch in the room if its end is lost. Who publishes does so too, but in a room in which nobody here does, nothing would be heard any more
+// that others store under sequences known from before.
+func (r *room) verify() {
+	ctx, cancel := context.WithTimeout(r.e.ctx, 2*doubtTime)
+	defer cancel()
+	for try := 0; ; try++ {
+		r.mu.Lock()
+		r.known = false
+		r.mu.Unlock()
+		_, err := r.begin(ctx)
+		r.mu.Lock()
+		sure := err == nil && r.doubt.IsZero()
+		r.mu.Unlock()
+		if sure || !r.e.pause(ctx, try) {
+			return
+		}
+	}
+}
+
+func (r *room) baseLocked() base {
+	b := base{r.head, r.head}
+	if rd := r.reader; rd != nil && rd.tail.seq > b.was.seq {
+		b.was = rd.tail
+	}
+	return b
+}
+
+// took takes a batch that this node has stored. If its sequence is known from before, what was stored under that and behind it is lost.
+func (r *room) took(ctx context.Context, b *batch, after base) {
+	if b.seq <= after.was.seq {
+		begin := after.seq + 1
+		if after.Epoch != after.was.Epoch {
+			begin = r.beginning(ctx, after.place)
+		}
+		r.e.o.Logger.Warn("NATS has lost the end of a history: the room goes on in another epoch", "room", r.name, "epoch", b.epoch)
+		r.mu.Lock()
+		r.rewindLocked(after.place, begin-1)
+		r.mu.Unlock()
+	}
+	r.accept(b)
+}
+
+// beginning returns a sequence from which on there is nothing but the epoch of the last batch, and all of it. If that cannot be found out it is what
+// follows that batch: the subscribers are told how much they have missed then.
+func (r *room) beginning(ctx context.Context, last place) uint64 {
+	low, high := uint64(1), last.seq
+	for low < high {
+		middle := low + (high-low)/2
+		b, err := r.e.seekAt(ctx, reach{kind: r.kind, room: r.name}, middle)
+		switch {
+		case err != nil:
+			return last.seq + 1
+		case b != nil && b.epoch == last.Epoch:
+			high = middle
+		default:
+			low = middle + 1
+		}
+	}
+	return low
+}
+
+// rewindLocked forgets what was behind a place, which is lost, and has the subscribers go on behind a sequence. What they have had of it stays with them.
+func (r *room) rewindLocked(to place, behind uint64) {
+	r.head, r.known, r.doubt = to, false, time.Time{}
+	if rd := r.reader; rd != nil {
+		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early = behind, behind, behind, behind, nil
+	}
 }
 
 // subscribe: see Engine.Subscribe.

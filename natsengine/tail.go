@@ -11,7 +11,8 @@ import (
 // rhythm is how often: a room every so long, some of them at every tick.
 type rhythm struct{ every, tick time.Duration }
 
-// A lost notification is made up for within about tailEvery, even if nothing follows it. tailRooms is how many are looked at in a tick at most.
+// A lost notification is made up for within about tailEvery, even if nothing follows it. tailRooms is how many are looked at in a tick, unless there are so many
+// that it has to be more.
 const (
 	tailEvery = 2 * time.Second
 	tailTick  = 250 * time.Millisecond
@@ -60,43 +61,64 @@ func (e *Engine) checkTails() {
 	}
 }
 
-// dueRooms are rooms whose tails have not been looked at for some time, some of them if there are very many.
+// dueRooms are rooms whose tails have not been looked at for some time. Of very many they are those that have waited longest, as many as have to be looked
+// at in each tick so that every room has its turn in time.
 func (e *Engine) dueRooms() []*room {
+	type waiting struct {
+		*room
+		since time.Time
+	}
 	before := time.Now().Add(-e.o.tails.every)
-	var due []*room
-	for _, r := range e.allRooms() {
-		if r.isDue(before) {
-			if due = append(due, r); len(due) == tailRooms {
-				break
-			}
+	var due []waiting
+	all := e.allRooms()
+	for _, r := range all {
+		if since, ok := r.lastChecked(); ok && since.Before(before) {
+			due = append(due, waiting{r, since})
 		}
 	}
-	return due
+	slices.SortFunc(due, func(a, b waiting) int { return a.since.Compare(b.since) })
+	most := max(tailRooms, 2*len(all)*int(e.o.tails.tick)/int(e.o.tails.every))
+	var rooms []*room
+	for _, w := range due[:min(most, len(due))] {
+		rooms = append(rooms, w.room)
+	}
+	return rooms
 }
 
 func (e *Engine) checkTailsOf(k *kind, rooms []*room) {
-	now := time.Now()
-	found, upTo, err := e.readTails(e.ctx, k, rooms, rooms[0].through()+1)
-	if err != nil {
-		e.o.Logger.Debug("Looking for lost notifications failed; trying again", "stream", k.stream, "error", err)
-		return // they are still due
-	}
-	e.stats.tailChecks.Add(uint64(len(rooms)))
-	for _, r := range rooms {
-		if b := found[r.subject]; b != nil && r.isBehind(b) {
-			e.stats.tailsBehind.Add(1)
-			r.accept(b)
+	for from, whole := rooms[0].through()+1, false; !whole; {
+		now := time.Now()
+		found, upTo, all, err := e.readTails(e.ctx, k, rooms, from)
+		if err != nil {
+			e.o.Logger.Debug("Looking for lost notifications failed; trying again", "stream", k.stream, "error", err)
+			return // they are still due
 		}
-		r.checked(now, upTo)
+		e.stats.tailChecks.Add(uint64(len(rooms)))
+		for _, r := range rooms {
+			if b := found[r.subject]; b != nil && r.isBehind(b) {
+				e.stats.tailsBehind.Add(1)
+				r.accept(b)
+			}
+			if all {
+				r.checked(now, upTo)
+			}
+		}
+		if !all && upTo < from {
+			return // no server answers so
+		}
+		from, whole = upTo+1, all
 	}
 }
 
-// isDue reports whether the tail has to be looked at: it is not if notifications have come in since, because the next one would show a loss.
-// Soon after the first subscription it has: until all servers know of it, notifications may have been lost.
-func (r *room) isDue(before time.Time) bool {
+// lastChecked is when the tail was last known to be right: when it was looked at or notifications came in, because the next one would show a loss. ok is
+// false if it need not be looked at. Soon after the first subscription it has to: until all servers know of it, notifications may have been lost.
+func (r *room) lastChecked() (since time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.reader != nil && r.reader.isOpen && r.reader.checked.Before(before)
+	if r.reader == nil || !r.reader.isOpen {
+		return time.Time{}, false
+	}
+	return r.reader.checked, true
 }
 
 func (r *room) listening() bool {

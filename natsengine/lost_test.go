@@ -1,0 +1,182 @@
+package natsengine
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roomcast/roomcast"
+)
+
+// restore does what a power cut or a backup does: NATS comes back as it was at the call of backUp.
+func (b *broker) backUp() (restore func()) {
+	b.t.Helper()
+	b.stop()
+	dir := b.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(b.opts.StoreDir)); err != nil {
+		b.t.Fatal(err)
+	}
+	b.start()
+	return func() {
+		b.stop()
+		if err := os.RemoveAll(b.opts.StoreDir); err != nil {
+			b.t.Fatal(err)
+		}
+		if err := os.CopyFS(b.opts.StoreDir, os.DirFS(dir)); err != nil {
+			b.t.Fatal(err)
+		}
+		b.start()
+	}
+}
+
+// losers are a node that publishes in a room and one that listens there, whose NATS has lost the last three of six messages. at is the position before that.
+func losers(t *testing.T) (b *broker, speaks, hears *Engine, ear *ear, at roomcast.Position) {
+	t.Helper()
+	b = newBroker(t)
+	speaks, hears = b.node(), b.node()
+	ear = listen(t, hears, "r")
+	publish(t, speaks, "r", "a", "b", "c")
+	restore := b.backUp()
+	for _, e := range []*Engine{speaks, hears} {
+		eventually(t, "the node is ready again", func() bool { return e.Ready() == nil })
+	}
+	for _, text := range []string{"d", "e", "f"} {
+		at = publish(t, speaks, "r", text)[0].Position
+	}
+	ear.await(6)
+	restore()
+	return b, speaks, hears, ear, at
+}
+
+// publishes publishes until that is done.
+func publishes(t *testing.T, e *Engine, text string) roomcast.Position {
+	t.Helper()
+	entries := texts(text)
+	eventually(t, "it is stored", func() bool { return e.Publish(t.Context(), "r", entries) == nil })
+	return entries[0].Position
+}
+
+// NATS comes back without the end of a log, under nodes that know it: the room goes on, for all who are there, and no position has two messages.
+func TestLogThatHasLostItsEnd(t *testing.T) {
+	_, speaks, _, ear, before := losers(t)
+	at := publishes(t, speaks, "new")
+	if at.Epoch == before.Epoch || at.Offset != 1 {
+		t.Errorf("after %v comes %v, want the first of another epoch", before, at)
+	}
+	if got := ear.await(7)[6]; got.String() != "new" || got.Position != at {
+		t.Errorf("heard %q at %v, want what was said at %v", got.String(), got.Position, at)
+	}
+}
+
+// The same where nobody who knows it publishes.
+func TestLogThatHasLostItsEndUnheard(t *testing.T) {
+	b, speaks, _, ear, before := losers(t)
+	speaks.Close()
+	fresh := b.node()
+	eventually(t, "another epoch has begun", func() bool {
+		at, cancel, err := fresh.Subscribe(t.Context(), "r", func([]roomcast.Entry) {})
+		if err == nil {
+			cancel()
+		}
+		return err == nil && at.Epoch != before.Epoch
+	})
+	at := publishes(t, fresh, "new")
+	if got := ear.await(7)[6]; got.String() != "new" || got.Position != at {
+		t.Errorf("heard %q at %v, want what was said at %v", got.String(), got.Position, at)
+	}
+}
+
+// The same where an operator has deleted the last message.
+func TestLastMessageIsDeleted(t *testing.T) {
+	b := newBroker(t)
+	e := b.node()
+	l := listen(t, e, "r")
+	publish(t, e, "r", "a")
+	before := publish(t, e, "r", "b")[0].Position
+	s, err := e.js.Stream(t.Context(), "ROOMCAST_H_all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteMsg(t.Context(), s.CachedInfo().State.LastSeq); err != nil {
+		t.Fatal(err)
+	}
+	r := e.room(e.kinds[0], "r")
+	r.forget(r.head) // as after a reconnect
+	if at := publishes(t, e, "c"); at.Epoch == before.Epoch {
+		t.Errorf("after %v, which was deleted, comes %v; want another epoch", before, at)
+	}
+	l.await(3)
+}
+
+// What was missed while the connection was away is more than fits into one answer.
+func TestLargeTails(t *testing.T) {
+	b := newBroker(t)
+	p := newPassage(t, strings.TrimPrefix(b.srv.ClientURL(), "nats://"))
+	one, two := b.node(), b.node(func(o *Options) { o.URL = p.url() })
+	const rooms, size = 30, 500_000 // tailBytes three and a half times
+	var ears []*ear
+	for i := range rooms {
+		ears = append(ears, listen(t, two, fmt.Sprint("r", i)))
+	}
+	p.swallow.Store(true)
+	p.cut()
+	for i := range rooms {
+		publish(t, one, fmt.Sprint("r", i), strings.Repeat("x", size))
+	}
+	p.cut()
+	p.swallow.Store(false)
+	for _, l := range ears {
+		l.await(1)
+	}
+}
+
+// Every room has its turn in time, however many there are.
+func TestTailsOfManyRooms(t *testing.T) {
+	for _, n := range []int{500, 8_000, 100_000} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &Engine{rooms: map[string]*room{}, o: Options{tails: rhythm{tailEvery, tailTick}}}
+			for i := range n {
+				name := fmt.Sprint("room/", i)
+				e.rooms[name] = &room{e: e, name: name, reader: &reader{isOpen: true, checked: time.Now()}}
+			}
+			longest := time.Duration(0)
+			for range 5 * tailEvery / tailTick { // of keepTails, in which all goes well
+				time.Sleep(tailTick)
+				for _, r := range e.dueRooms() {
+					longest = max(longest, time.Since(r.reader.checked))
+					r.checked(time.Now(), 0)
+				}
+			}
+			for _, r := range e.rooms {
+				longest = max(longest, time.Since(r.reader.checked))
+			}
+			if longest > 2*tailEvery {
+				t.Errorf("one of %d rooms has waited for %v", n, longest)
+			}
+		})
+	}
+}
+
+// A history that cannot be had keeps nobody from another one.
+func TestHistoryThatCannotBe(t *testing.T) {
+	b := newBroker(t)
+	begins := func(with string) func(string) bool {
+		return func(room string) bool { return strings.HasPrefix(room, with) }
+	}
+	e, err := New(Options{URL: b.srv.ClientURL(), Logger: testLogger(t), History: []roomcast.Retention{
+		{Name: "huge", Match: begins("huge/"), Bytes: 1 << 60}, {Name: "well", Match: begins("well/")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	eventually(t, "the other one can be used", func() bool { return e.Publish(t.Context(), "well/r", texts("a")) == nil })
+	if _, err := e.js.Stream(t.Context(), e.kinds[0].stream); err == nil || e.Ready() == nil {
+		t.Errorf("a history of an exabyte: %v, want that there is none (%v), and that the engine is not ready", err, jetstream.ErrStreamNotFound)
+	}
+}
