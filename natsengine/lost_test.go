@@ -13,7 +13,7 @@ import (
 	"github.com/roomcast/roomcast"
 )
 
-// restore does what a power cut or a backup does: NATS comes back as it was at the call of backUp.
+// backUp notes what NATS has. restore does what a power cut or a backup does: NATS comes back as it was then.
 func (b *broker) backUp() (restore func()) {
 	b.t.Helper()
 	b.stop()
@@ -145,8 +145,10 @@ func TestTailsOfManyRooms(t *testing.T) {
 				e.rooms[name] = &room{e: e, name: name, reader: &reader{isOpen: true, checked: time.Now()}}
 			}
 			longest := time.Duration(0)
+			ticker := time.NewTicker(tailTick)
+			defer ticker.Stop()
 			for range 5 * tailEvery / tailTick { // of keepTails, in which all goes well
-				time.Sleep(tailTick)
+				<-ticker.C
 				for _, r := range e.dueRooms() {
 					longest = max(longest, time.Since(r.reader.checked))
 					r.checked(time.Now(), 0)
