@@ -203,7 +203,7 @@ func (c *Conn) JoinFrom(room string, j Joining) error {
 		}
 	}
 	full := false
-	err := s.rooms.join(c, r, func() { full = c.welcomeLocked(r, j, a) })
+	err := s.rooms.join(c, r, func(fresh bool) { full = c.welcomeLocked(r, j, a, fresh) })
 	if full {
 		c.depart()
 	}
@@ -262,14 +262,14 @@ func (s *Server) reach(ctx context.Context, r *room, a *arrival) error {
 }
 
 // welcomeLocked greets a new member and replays what it has missed. full is whether the outbox cannot take it: then c has begun to close.
-func (c *Conn) welcomeLocked(r *room, j Joining, a *arrival) (full bool) {
+func (c *Conn) welcomeLocked(r *room, j Joining, a *arrival, fresh bool) (full bool) {
 	var at Position
 	if r.feed != nil {
 		at = r.feed.at
 	}
 	var messages []Message
 	recovered := at.Epoch != "" && j.Since == at
-	if a != nil {
+	if a != nil && fresh { // else another call has replayed it
 		if messages, recovered = c.replay(r, a); !recovered {
 			messages = nil
 		}

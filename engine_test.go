@@ -298,6 +298,44 @@ func TestReplayRefused(t *testing.T) {
 	})
 }
 
+// together is an engine whose histories come when all who ask for one have asked.
+type together struct {
+	roomcast.Engine
+	all sync.WaitGroup
+}
+
+func (g *together) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	g.all.Done()
+	g.all.Wait()
+	return g.Engine.History(ctx, room, since, limit)
+}
+
+// Two joins of one connection at the same time are one: what was missed comes once.
+func TestReplayOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &together{Engine: memengine.New(logs)}
+		defer engine.Engine.(*memengine.Engine).Close()
+		h := newHub(t, roomcast.Options{Engine: engine, Render: place, PingInterval: -1}, nil)
+		h.dial("log")
+		var at roomcast.Position
+		for range 3 {
+			r, err := h.Publish("log", roomcast.Publication{Messages: []roomcast.Message{roomcast.Text("x")}})
+			expect(t, "error", err, nil)
+			at = r.At
+		}
+		client, conn := h.dial("elsewhere")
+		at.Offset = 1
+		engine.all.Add(2)
+		var joining sync.WaitGroup
+		for range 2 {
+			joining.Go(func() { expect(t, "join", conn.JoinFrom("log", roomcast.Joining{Since: at}), nil) })
+		}
+		joining.Wait()
+		synctest.Wait()
+		expect(t, "messages", len(client.Waiting()), 2)
+	})
+}
+
 // While a client waits for what it has seen on another node, no more is kept for it than it could be sent.
 func TestReplayTooMuchMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

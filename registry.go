@@ -69,16 +69,15 @@ func (g *registry) unpin(r *room) {
 	}
 }
 
-// join makes c a member of a pinned room. If it is one now, welcome is called before it can be handed anything else, with r.mu held.
-func (g *registry) join(c *Conn, r *room, welcome func()) error {
+// join makes c a member of a pinned room. If it is one now, fresh if it was none, welcome is called before it can be handed anything else, with r.mu held.
+func (g *registry) join(c *Conn, r *room, welcome func(fresh bool)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	fresh := !c.isIn(r)
 	if err := c.enter(r); err != nil {
 		return err
 	}
-	if welcome != nil {
-		welcome()
-	}
+	welcome(fresh)
 	return nil
 }
 
