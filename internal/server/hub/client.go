@@ -32,8 +32,6 @@ type client struct {
 	pass *admission.Pass
 	user string // "" if there are no tokens
 
-	expelled bool // it is not to come back to its session; guarded by roster.mu
-
 	ended atomic.Bool // the hub has closed the connection: what else has come from it counts for nothing
 
 	mu sync.Mutex // one at a time changes in which rooms it is. Taken before all other locks; the engine may be waited for with it held

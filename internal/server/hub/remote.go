@@ -193,14 +193,17 @@ func (h *Hub) performAway(sessions []*session, cmd command, o *outcome) {
 
 // expel ends sessions, and closes the connections of those that have one. It returns how many it has closed.
 func (h *Hub) expel(sessions []*session, reason string) (closed int) {
-	for _, c := range h.roster.expel(sessions) {
+	h.telling.Lock()
+	ended, clients := h.roster.expel(sessions)
+	for _, s := range ended {
+		h.gone(s)
+	}
+	h.telling.Unlock()
+	for _, c := range clients {
 		if !c.conn.Closing() {
 			closed++
 		}
 		c.end(protocol.CloseKicked, reason)
-	}
-	for _, s := range sessions {
-		h.over(s)
 	}
 	return closed
 }

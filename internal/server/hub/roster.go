@@ -127,9 +127,6 @@ func (r *roster) oursLocked(s *session) bool { return s.node == r.node && r.sess
 func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 	s := c.self.Load()
 	r.mu.Lock()
-	if c.expelled {
-		after = 0
-	}
 	var ended []*session
 	if s.client == c {
 		s.client = nil
@@ -149,10 +146,14 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 }
 
 // claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
+// There is no session if c has lost its own, and is about to be closed.
 func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, before *client, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := c.self.Load()
+	if fresh.client != c {
+		return nil, nil, nil, false
+	}
 	if s, found = r.sessions[t.id]; s == fresh {
 		return s, maps.Clone(s.rooms), nil, c.halfway
 	}
@@ -297,17 +298,24 @@ func (r *roster) evict(s *session, room string) (in bool) {
 	return r.awayLocked(s) && r.exitLocked(s, room)
 }
 
-// expel has the sessions end with their connections, and returns who is connected, or closing.
-func (r *roster) expel(sessions []*session) (clients []*client) {
+// expel forgets those of the sessions that are this node's, and returns them, and who is connected, or closing: nobody goes on with them while the
+// connections take their time to end.
+func (r *roster) expel(sessions []*session) (ended []*session, clients []*client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range sessions {
-		if s.client != nil {
-			s.client.expelled = true
-			clients = append(clients, s.client)
+		if !r.oursLocked(s) {
+			continue
 		}
+		if s.client != nil {
+			clients = append(clients, s.client)
+			s.client = nil
+		}
+		r.waiting.leave(s)
+		r.dropLocked(s)
+		ended = append(ended, s)
 	}
-	return clients
+	return ended, clients
 }
 
 func (r *roster) exitLocked(s *session, room string) (in bool) {

@@ -88,7 +88,14 @@ func (h *Hub) depart(c *client, code int) {
 func (h *Hub) over(s *session) {
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	if h.roster.drop(s) && h.roster.node != "" {
+	if h.roster.drop(s) {
+		h.gone(s)
+	}
+}
+
+// gone tells the other nodes that a session is over. h.telling is held.
+func (h *Hub) gone(s *session) {
+	if h.roster.node != "" {
 		h.config.Engine.Present(roomcast.Member{ID: s.id, Gone: true})
 	}
 }
@@ -122,10 +129,13 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	}
 	h.telling.Lock()
 	s, rooms, before, found := h.roster.claim(c, t)
-	if h.roster.node != "" && s != fresh {
-		h.config.Engine.Present(roomcast.Member{ID: fresh.id, Gone: true})
+	if s != nil && s != fresh {
+		h.gone(fresh)
 	}
 	h.telling.Unlock()
+	if s == nil { // nobody reads the answer
+		return nil, nil
+	}
 	if before != nil {
 		before.end(protocol.CloseSuperseded, "the session goes on in another connection")
 	}
