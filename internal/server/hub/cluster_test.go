@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,4 +303,60 @@ func TestSizeOfRecord(t *testing.T) {
 			}
 		}
 	}
+}
+
+// held is an engine whose first watcher, which is the hub, is told nothing until the test says so.
+type held struct {
+	roomcast.Engine
+	once *sync.Once
+	gate chan struct{}
+}
+
+func (e held) Watch(changed func([]roomcast.Member)) func() {
+	hub := false
+	e.once.Do(func() { hub = true })
+	return e.Engine.Watch(func(m []roomcast.Member) {
+		if hub {
+			<-e.gate
+		}
+		changed(m)
+	})
+}
+
+// Who comes back to a node that has just begun has to ask again until the node knows of the session, and then is in its rooms.
+func TestResumeAtNodeThatBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := memengine.NewCluster(logs, 2)
+		missing := errors.New("the table is being read")
+		gate := make(chan struct{})
+		var all []*world
+		for i, e := range engines {
+			t.Cleanup(e.Close)
+			w := start(t, false, func(c *Config) {
+				if c.Engine, c.SessionTTL = e, time.Minute; i == 1 {
+					c.Engine, c.Ready = held{e, new(sync.Once), gate}, func() error { return missing }
+				}
+			})
+			w.hub.SetSessionKey([]byte("the key of the cluster"))
+			all = append(all, w)
+		}
+		me := all[0].arrive()
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hearsError(`"back"`, "unavailable", "just begun")
+		missing = nil // and what there was is still on its way
+		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
+		again.hearsError(`"back"`, "unavailable", "just begun")
+		close(gate)
+		synctest.Wait()
+		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
+		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		again.resumed(true)
+		missing = errors.New("the connection is lost") // it knows all the same
+		last := again.back(all[1], "")
+		last.Receive()
+		last.resumed(true)
+	})
 }

@@ -23,6 +23,9 @@ type Hub struct {
 	limits atomic.Pointer[Limits]
 	key    atomic.Pointer[[]byte] // of resume tokens; nil while there is none
 
+	knows    atomic.Bool // informed has been true
+	learning sync.Mutex  // held by the one who finds out
+
 	telling   sync.Mutex // one at a time tells other nodes of sessions, in the order of what happens to each. Taken before roster.mu
 	lastAsked atomic.Uint64
 	asked     sync.Map // of other nodes: chan outcome by uint64
@@ -43,6 +46,10 @@ type Config struct {
 
 	// Engine is what lies behind the rooms and tells other nodes of the sessions. Nil means one in memory without any history.
 	Engine roomcast.Engine
+
+	// Ready is nil when the engine has told of all sessions that there are, or says what is missing. Until it has been nil once, clients that come back
+	// have to ask again. Nil means that it is at any time.
+	Ready func() error
 
 	// SessionTTL is how long a session waits for its client to come back. Zero means that it ends with the connection.
 	SessionTTL time.Duration

@@ -282,6 +282,41 @@ func (h *Hub) watch(members []roomcast.Member) {
 	}
 }
 
+// informed reports whether this node knows of all sessions that there were when it began. Before, a client that comes back would find none; and its
+// claim, as the latest word on the session, would take the rooms from it for good.
+func (h *Hub) informed() bool {
+	if h.config.Ready == nil || h.roster.node == "" || h.knows.Load() {
+		return true
+	}
+	if h.config.Ready() != nil || !h.learning.TryLock() {
+		return false
+	}
+	defer h.learning.Unlock()
+	told := make(chan []roomcast.Member, 1) // what the engine has said may still be on its way to the roster; never closed
+	var first sync.Once
+	cancel := h.config.Engine.Watch(func(all []roomcast.Member) { first.Do(func() { told <- all }) })
+	defer cancel()
+	ctx, stop := context.WithTimeout(h.ctx, time.Second)
+	defer stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	var members []roomcast.Member
+	select {
+	case members = <-told:
+	case <-ctx.Done():
+		return false
+	}
+	for !h.roster.knows(members) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	h.knows.Store(true)
+	return true
+}
+
 // listen joins the other nodes, as soon as the engine is there.
 func (h *Hub) listen(room string) {
 	retry := time.NewTicker(250 * time.Millisecond)

@@ -201,6 +201,15 @@ func (r *roster) in(s *session, room string) bool {
 	return in
 }
 
+// knows reports whether all members of other nodes have been heard of.
+func (r *roster) knows(members []roomcast.Member) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return !slices.ContainsFunc(members, func(m roomcast.Member) bool {
+		return m.Node != r.node && r.sessions[m.ID] == nil && json.Unmarshal(m.Info, &record{}) == nil
+	})
+}
+
 // busy reports whether it is in any.
 func (r *roster) busy(s *session) bool {
 	r.mu.RLock()

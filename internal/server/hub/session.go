@@ -121,6 +121,9 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
 	}
+	if !c.hub.informed() {
+		return nil, refuse(protocol.Unavailable, "this server has just begun and does not know all sessions yet; repeat it later")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h, fresh := c.hub, c.self.Load()
