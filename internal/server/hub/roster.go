@@ -146,7 +146,8 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 }
 
 // claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
-// There is no session if c has lost its own, and is about to be closed.
+// There is no session if c has lost its own, and is about to be closed. Where the backend has put c meanwhile, the session is too; that is not among
+// the rooms if it was not in there before.
 func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, before *client, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,8 +158,6 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 	if s, found = r.sessions[t.id]; s == fresh {
 		return s, maps.Clone(s.rooms), nil, c.halfway
 	}
-	r.dropLocked(fresh)
-	fresh.client = nil
 	if !found {
 		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
@@ -168,7 +167,19 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 	s.client, s.node, s.address = c, r.node, fresh.address
 	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
 	c.self.Store(s)
-	return s, maps.Clone(s.rooms), before, found
+	rooms = make(map[string]grip, len(s.rooms))
+	maps.Copy(rooms, s.rooms)
+	for room, g := range fresh.rooms {
+		if old, in := rooms[room]; in {
+			old.by = g.by
+			s.rooms[room], rooms[room] = old, old
+		} else {
+			r.enterLocked(s, room, g)
+		}
+	}
+	r.dropLocked(fresh)
+	fresh.client = nil
+	return s, rooms, before, found
 }
 
 // turn is session.turn.
@@ -208,13 +219,6 @@ func (r *roster) knows(members []roomcast.Member) bool {
 	return !slices.ContainsFunc(members, func(m roomcast.Member) bool {
 		return m.Node != r.node && r.sessions[m.ID] == nil && json.Unmarshal(m.Info, &record{}) == nil
 	})
-}
-
-// busy reports whether it is in any.
-func (r *roster) busy(s *session) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(s.rooms) > 0
 }
 
 // joinedByItself returns the rooms that a session is in since its client has joined them.

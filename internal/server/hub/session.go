@@ -126,23 +126,14 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h, fresh := c.hub, c.self.Load()
-	if !c.halfway && h.roster.busy(fresh) {
+	h := c.hub
+	if !c.halfway && len(h.roster.joinedByItself(c.self.Load())) > 0 {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
-	h.telling.Lock()
-	s, rooms, before, found := h.roster.claim(c, t)
-	if s != nil && s != fresh {
-		h.gone(fresh)
-	}
-	h.telling.Unlock()
+	s, rooms, found := c.claim(t)
 	if s == nil { // nobody reads the answer
 		return nil, nil
 	}
-	if before != nil {
-		before.end(protocol.CloseSuperseded, "the session goes on in another connection")
-	}
-	h.announce(s) // at once: until then it is the other node's, if there is one
 	positions := make(map[string]roomcast.Position, len(r.Positions))
 	for _, p := range r.Positions {
 		positions[p.Room] = roomcast.Position(p.Position)
@@ -172,6 +163,30 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	c.halfway = false
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
+}
+
+// claim makes a session that the client had on another connection its own again, and returns the rooms in which it is to be restored. c.mu is held.
+func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool) {
+	h, fresh := c.hub, c.self.Load()
+	h.telling.Lock()
+	s, rooms, before, found := h.roster.claim(c, t)
+	if s != nil && s != fresh {
+		h.gone(fresh)
+	}
+	h.telling.Unlock()
+	if before != nil {
+		before.end(protocol.CloseSuperseded, "the session goes on in another connection")
+	}
+	if s == nil || s == fresh {
+		return s, rooms, found
+	}
+	h.announce(s) // at once: until then it is the other node's, if there is one
+	for _, room := range c.conn.Rooms() {
+		if _, before := rooms[room]; before { // the backend has just put it there, where it has missed something
+			c.conn.Leave(room)
+		}
+	}
+	return s, rooms, found
 }
 
 // resumeTimeout is how long it is tried to get what a client has missed in all its rooms; then it has to ask again, for what is left. Each may take some

@@ -502,3 +502,46 @@ func TestNoSessionKey(t *testing.T) {
 		p.hearsError("1", "unavailable", "")
 	})
 }
+
+// The backend may put a user into rooms who is just coming back: both its connections are in them then, and the session goes on as if it had been in them before.
+func TestResumeWhereTheBackendHasPutIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, func(c *Config) { c.Engine, c.SessionTTL = memengine.New(logs), time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		hello := func() *returner {
+			r := &returner{person: w.dial(bearing(w.token("ann", map[string][]string{"**": {"join"}}, time.Hour)))}
+			r.hello()
+			return r
+		}
+		me := hello()
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		if _, err := w.hub.Publish("log", Post{Payload: data("1")}); err != nil {
+			t.Error(err)
+		}
+		again := hello()
+		fresh := again.id
+		joined := `{"type":"joined","room":"log","epoch":"` + at.Epoch + `","offset":%d%s}`
+		for room, target := range map[string]Target{"log": {User: "ann"}, "news": {Connection: fresh}} {
+			if _, err := w.hub.Join(target, room); err != nil {
+				t.Error(err)
+			}
+			again.hears(map[string]string{"log": fmt.Sprintf(joined, 1, ""), "news": `{"type":"joined","room":"news"}`}[room])
+		}
+		again.say(`{"type":"resume","id":"back","resume":%q,"rooms":[{"room":"log","epoch":%q,"offset":0}]}`, me.resume, at.Epoch)
+		again.id, again.resume = me.id, me.resume
+		again.hears(fmt.Sprintf(joined, 0, `,"recovered":true`), `{"type":"message","room":"log","epoch":"`+at.Epoch+`","offset":1,"data":1}`)
+		again.resumed(true)
+		if client, rooms, found := w.hub.Client(me.id); !found || client.User != "ann" || fmt.Sprint(rooms) != "[log news]" {
+			t.Errorf("%+v is in %v", client, rooms)
+		}
+		if _, _, found := w.hub.Client(fresh); found {
+			t.Error("the connection before the resume is still known")
+		}
+		if receipt, err := w.hub.Publish("news", Post{Payload: data("2")}); err != nil || receipt.Delivered != 1 {
+			t.Errorf("Publish = %+v, %v", receipt, err)
+		}
+		again.hears(`{"type":"message","room":"news","data":2}`)
+	})
+}
