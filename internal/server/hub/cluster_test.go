@@ -305,11 +305,11 @@ func TestSizeOfRecord(t *testing.T) {
 	}
 }
 
-// held is an engine whose first watcher, which is the hub, is told nothing until the test says so.
+// held is an engine whose first watcher, which is the hub, is told nothing while the test has what is in the gate.
 type held struct {
 	roomcast.Engine
 	once *sync.Once
-	gate chan struct{}
+	gate chan struct{} // cap 1
 }
 
 func (e held) Watch(changed func([]roomcast.Member)) func() {
@@ -318,6 +318,7 @@ func (e held) Watch(changed func([]roomcast.Member)) func() {
 	return e.Engine.Watch(func(m []roomcast.Member) {
 		if hub {
 			<-e.gate
+			defer func() { e.gate <- struct{}{} }()
 		}
 		changed(m)
 	})
@@ -328,7 +329,7 @@ func TestResumeAtNodeThatBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engines := memengine.NewCluster(logs, 2)
 		missing := errors.New("the table is being read")
-		gate := make(chan struct{})
+		gate := make(chan struct{}, 1)
 		var all []*world
 		for i, e := range engines {
 			t.Cleanup(e.Close)
@@ -349,7 +350,7 @@ func TestResumeAtNodeThatBegins(t *testing.T) {
 		missing = nil // and what there was is still on its way
 		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
 		again.hearsError(`"back"`, "unavailable", "just begun")
-		close(gate)
+		gate <- struct{}{}
 		synctest.Wait()
 		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
 		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
@@ -358,5 +359,53 @@ func TestResumeAtNodeThatBegins(t *testing.T) {
 		last := again.back(all[1], "")
 		last.Receive()
 		last.resumed(true)
+	})
+}
+
+// What the backend does reaches a client that has just moved, although the node that was asked does not know it yet.
+func TestBackendFollowsWhoMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := memengine.NewCluster(logs, 3)
+		gate := make(chan struct{}, 1)
+		gate <- struct{}{}
+		var all []*world
+		for i, e := range engines {
+			t.Cleanup(e.Close)
+			w := start(t, false, func(c *Config) {
+				if c.Engine, c.SessionTTL = e, time.Minute; i == 0 {
+					c.Engine = held{e, new(sync.Once), gate}
+				}
+			})
+			w.hub.SetSessionKey([]byte("the key of the cluster"))
+			all = append(all, w)
+		}
+		me := all[1].arrive()
+		at := me.joins("log")
+		synctest.Wait()
+		<-gate
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[2], "")
+		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		again.resumed(true)
+		hub, target := all[0].hub, Target{Connection: me.id}
+		if client, _, _ := hub.Client(me.id); client.Node != all[1].hub.roster.node {
+			t.Fatalf("the node is told of %+v", client)
+		}
+		if receipt, found, err := hub.PublishTo(target, Post{Payload: data("1")}); receipt.Delivered != 1 || !found || err != nil {
+			t.Errorf("PublishTo = %+v, %v, %v", receipt, found, err)
+		}
+		if n, err := hub.Join(target, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		if n, err := hub.Leave(target, "log", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := hub.Disconnect(target, "out"); n != 1 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		again.hears(`{"type":"direct","data":1}`, `{"type":"joined","room":"r"}`, `{"type":"left","room":"log"}`)
+		again.ends(int(protocol.CloseKicked), "out")
+		gate <- struct{}{}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -59,6 +60,8 @@ type outcome struct {
 	Failed    int
 	Refused   string `json:",omitempty"` // why one could not join; others may have
 	TooMany   bool   `json:",omitempty"` // it is in too many rooms
+
+	Moved map[string]string `json:",omitempty"` // the sessions that have just left the node, by ID, and to which: who asks may not know
 }
 
 func (o *outcome) add(p outcome) {
@@ -67,6 +70,11 @@ func (o *outcome) add(p outcome) {
 	o.Failed += p.Failed
 	if o.Refused == "" {
 		o.Refused, o.TooMany = p.Refused, p.TooMany
+	}
+	if o.Moved == nil {
+		o.Moved = p.Moved
+	} else {
+		maps.Copy(o.Moved, p.Moved)
 	}
 }
 
@@ -84,26 +92,31 @@ type letter struct {
 	Outcome *outcome `json:",omitempty"`
 }
 
+// mostMoves is how often a session is followed that is not where it was taken to be.
+const mostMoves = 2
+
 // everywhere does it on this node, and on the others that have sessions which the target means. The error is that some did not answer: what they have done is not known.
 func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 	cmd.Target = t
-	nodes := h.roster.nodes(t)
-	sum := h.perform(cmd)
-	var mu sync.Mutex // guards sum and errs
-	var errs []error
-	var asking sync.WaitGroup
-	for _, node := range nodes {
-		asking.Go(func() {
-			o, err := h.ask(node, cmd)
-			mu.Lock()
-			defer mu.Unlock()
-			sum.add(o)
-			if err != nil {
-				errs = append(errs, err)
-			}
-		})
+	var errands []errand
+	for _, node := range h.roster.nodes(t) {
+		errands = append(errands, errand{node, cmd})
 	}
-	asking.Wait()
+	sum := h.perform(cmd)
+	sum.Moved = nil // which this node has just asked for
+	errs := h.run(errands, &sum)
+	for range mostMoves {
+		if cmd.Do == doSend && sum.Delivered+sum.Failed > 0 {
+			break // somebody might have it twice
+		}
+		errands = errands[:0]
+		for id, node := range sum.Moved {
+			cmd.Target = Target{Session: id}
+			errands = append(errands, errand{node, cmd})
+		}
+		sum.Moved = nil
+		errs = append(errs, h.run(errands, &sum)...)
+	}
 	switch {
 	case len(errs) == 0:
 	case sum.Delivered > 0:
@@ -113,6 +126,37 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 		errs = nil
 	}
 	return sum, errors.Join(errs...)
+}
+
+// errand is a command for a node.
+type errand struct {
+	node string
+	cmd  command
+}
+
+// run has nodes do something, all at the same time, and adds what came of it to sum.
+func (h *Hub) run(errands []errand, sum *outcome) (errs []error) {
+	var mu sync.Mutex // guards sum and errs
+	var asking sync.WaitGroup
+	for _, e := range errands {
+		asking.Go(func() {
+			var o outcome
+			var err error
+			if e.node == h.roster.node {
+				o = h.perform(e.cmd)
+			} else {
+				o, err = h.ask(e.node, e.cmd)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(o)
+			if err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	asking.Wait()
+	return errs
 }
 
 // sever ends the sessions that t means and that are still there, of nodes that do not answer: if such a node lives, it learns that they are not its own any more.
@@ -138,57 +182,65 @@ func (h *Hub) perform(cmd command) (o outcome) {
 		return o
 	case doDisconnect:
 		o.Done = h.expel(sessions, cmd.Reason)
-		return o
-	}
-	for _, c := range h.roster.clients(sessions) {
-		switch cmd.Do {
-		case doSend:
+	case doSend:
+		for _, c := range h.roster.clients(sessions) {
 			switch err := c.conn.Send(roomcast.Message{Data: cmd.Event}); {
 			case err == nil:
 				o.Delivered++
 			case errors.Is(err, roomcast.ErrOutboxFull):
 				o.Failed++
 			}
-		case doJoin:
-			entered, err := c.enter(cmd.Room, grip{by: byBackend}, roomcast.Position{}, func(at roomcast.Position, _ bool) []byte {
-				return protocol.AppendJoined(nil, cmd.Room, protocol.Placed{Position: protocol.Position(at)})
-			})
-			switch {
-			case entered:
-				o.Done++
-			case err != nil && !errors.Is(err, roomcast.ErrClosed):
-				o.refuse(err)
-			}
-		case doLeave:
-			if c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason)) {
-				o.Done++
-			}
+		}
+	default:
+		for _, s := range sessions {
+			h.move(s, cmd, &o)
 		}
 	}
-	if cmd.Do != doSend {
-		h.performAway(sessions, cmd, &o)
-	}
+	o.Moved = h.roster.moved(sessions)
 	return o
 }
 
-// performAway does it to sessions whose clients are not connected at the moment: they come back to the rooms that they are in then.
-func (h *Hub) performAway(sessions []*session, cmd command, o *outcome) {
-	for _, s := range sessions {
+// move puts a session into a room, or takes it out, whatever connection it is on: that may change meanwhile.
+func (h *Hub) move(s *session, cmd command, o *outcome) {
+	for range 1 + mostMoves {
+		c := h.roster.client(s)
 		var done bool
 		var err error
-		if cmd.Do == doJoin {
-			done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
-		} else {
-			done = h.roster.evict(s, cmd.Room)
-		}
-		if err != nil {
-			o.refuse(err)
+		switch {
+		case c == nil:
+			done, err = h.moveAway(s, cmd)
+		case cmd.Do == doJoin:
+			done, err = c.enter(cmd.Room, grip{by: byBackend}, roomcast.Position{}, func(at roomcast.Position, _ bool) []byte {
+				return protocol.AppendJoined(nil, cmd.Room, protocol.Placed{Position: protocol.Position(at)})
+			})
+		default:
+			done = c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason))
 		}
 		if done {
 			o.Done++
-			h.announce(s)
+			return
+		}
+		if err != nil && !errors.Is(err, roomcast.ErrClosed) {
+			o.refuse(err)
+			return
+		}
+		if h.roster.client(s) == c {
+			return
 		}
 	}
+}
+
+// moveAway does that to a session whose client is not connected at the moment: it comes back to the rooms that the session is in then.
+func (h *Hub) moveAway(s *session, cmd command) (done bool, err error) {
+	if cmd.Do == doJoin {
+		done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
+	} else {
+		done = h.roster.evict(s, cmd.Room)
+	}
+	if done {
+		h.announce(s)
+	}
+	return done, err
 }
 
 // expel ends sessions, and closes the connections of those that have one. It returns how many it has closed.

@@ -28,9 +28,10 @@ type session struct {
 	user       string // "" if there are no tokens
 
 	// Guarded by roster.mu.
-	address string // where the client is, or was
-	node    string // that it is connected to, or was
-	turn    uint64 // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
+	address string    // where the client is, or was
+	node    string    // that it is connected to, or was
+	turn    uint64    // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
+	moved   time.Time // when another node took it from this one
 	rooms   map[string]grip
 	client  *client // connected to this node; nil otherwise
 	waits   *wait   // of this node and not connected; nil otherwise
@@ -383,6 +384,34 @@ func (r *roster) clients(sessions []*session) []*client {
 	return slices.DeleteFunc(clients, func(c *client) bool { return c.conn.Closing() })
 }
 
+// client returns the client of a session that is connected to this node and not closing, nil if there is none.
+func (r *roster) client(s *session) *client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if s.client == nil || s.client.conn.Closing() {
+		return nil
+	}
+	return s.client
+}
+
+// movedLately is after what time all nodes know that a session has moved.
+const movedLately = 10 * time.Second
+
+// moved returns those of the sessions, by ID, that have just moved from this node to another one, and to which.
+func (r *roster) moved(sessions []*session) (to map[string]string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range sessions {
+		if s.node != r.node && !s.moved.IsZero() && time.Since(s.moved) < movedLately {
+			if to == nil {
+				to = map[string]string{}
+			}
+			to[s.id] = s.node
+		}
+	}
+	return to
+}
+
 // nodes returns the other nodes that the sessions meant by t are connected to.
 func (r *roster) nodes(t Target) []string {
 	r.mu.RLock()
@@ -493,6 +522,9 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 	}
 	r.waiting.leave(s)
 	lost, s.client = s.client, nil
+	if s.node == r.node {
+		s.moved = time.Now()
+	}
 	s.node, s.turn, s.address = m.Node, rec.Turn, rec.Address
 	for room := range s.rooms {
 		if _, stays := rec.Rooms[room]; !stays {

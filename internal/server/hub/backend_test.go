@@ -50,3 +50,32 @@ func TestKickedDoesNotResume(t *testing.T) {
 		}))
 	}
 }
+
+// A client that the backend puts into a room is in it although its session goes on in another connection at that moment.
+func TestPutInWhileConnectionChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := slow{memengine.New(logs), make(chan struct{}, 2)}
+		w := start(t, false, func(c *Config) { c.Engine, c.SessionTTL = engine, time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		me := w.arrive()
+		joined := make(chan int)
+		go func() {
+			n, err := w.hub.Join(Target{Connection: me.id}, "r")
+			if err != nil {
+				t.Errorf("Join: %v", err)
+			}
+			joined <- n
+		}()
+		synctest.Wait() // it waits for the engine
+		again := me.back(w, "")
+		again.resumed(true)
+		me.ends(int(protocol.CloseSuperseded), "another connection")
+		for range cap(engine.turns) {
+			engine.turns <- struct{}{}
+		}
+		if n := <-joined; n != 1 {
+			t.Errorf("%d joined, want 1", n)
+		}
+		again.hears(`{"type":"joined","room":"r"}`)
+	})
+}
