@@ -327,20 +327,13 @@ func (e held) Watch(changed func([]roomcast.Member)) func() {
 // Who comes back to a node that has just begun has to ask again until the node knows of the session, and then is in its rooms.
 func TestResumeAtNodeThatBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engines := memengine.NewCluster(logs, 2)
 		missing := errors.New("the table is being read")
 		gate := make(chan struct{}, 1)
-		var all []*world
-		for i, e := range engines {
-			t.Cleanup(e.Close)
-			w := start(t, false, func(c *Config) {
-				if c.Engine, c.SessionTTL = e, time.Minute; i == 1 {
-					c.Engine, c.Ready = held{e, new(sync.Once), gate}, func() error { return missing }
-				}
-			})
-			w.hub.SetSessionKey([]byte("the key of the cluster"))
-			all = append(all, w)
-		}
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 1 {
+				c.Engine, c.Ready = held{c.Engine, new(sync.Once), gate}, func() error { return missing }
+			}
+		})
 		me := all[0].arrive()
 		at := me.joins("log")
 		me.Drop()
@@ -365,20 +358,13 @@ func TestResumeAtNodeThatBegins(t *testing.T) {
 // What the backend does reaches a client that has just moved, although the node that was asked does not know it yet.
 func TestBackendFollowsWhoMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engines := memengine.NewCluster(logs, 3)
 		gate := make(chan struct{}, 1)
 		gate <- struct{}{}
-		var all []*world
-		for i, e := range engines {
-			t.Cleanup(e.Close)
-			w := start(t, false, func(c *Config) {
-				if c.Engine, c.SessionTTL = e, time.Minute; i == 0 {
-					c.Engine = held{e, new(sync.Once), gate}
-				}
-			})
-			w.hub.SetSessionKey([]byte("the key of the cluster"))
-			all = append(all, w)
-		}
+		all := worldsWith(t, 3, false, func(i int, c *Config) {
+			if i == 0 {
+				c.Engine = held{c.Engine, new(sync.Once), gate}
+			}
+		})
 		me := all[1].arrive()
 		at := me.joins("log")
 		synctest.Wait()

@@ -100,6 +100,9 @@ func (h *Hub) Stop() {
 	}
 	h.roster.end()
 	h.tasks.Wait()
+	for _, s := range h.roster.all() {
+		h.settle(s)
+	}
 }
 
 // render is how members see an entry of the engine: roomcast.Options.Render.

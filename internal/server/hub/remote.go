@@ -163,7 +163,7 @@ func (h *Hub) run(errands []errand, sum *outcome) (errs []error) {
 func (h *Hub) sever(t Target) {
 	for _, s := range h.roster.find(t) {
 		if h.roster.adopt(s) {
-			h.announce(s)
+			h.announceNow(s)
 			h.over(s)
 		}
 	}
@@ -217,6 +217,7 @@ func (h *Hub) move(s *session, cmd command, o *outcome) {
 			done = c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason))
 		}
 		if done {
+			h.settle(s) // also if it goes to another node now
 			o.Done++
 			return
 		}
@@ -326,7 +327,7 @@ func (h *Hub) watch(members []roomcast.Member) {
 	for _, m := range members {
 		ours, lost := h.roster.apply(m)
 		if ours != nil {
-			h.later(func() { h.announce(ours) })
+			h.later(func() { h.announceNow(ours) })
 		}
 		if lost != nil {
 			h.later(func() { lost.end(protocol.CloseSuperseded, "the session goes on in another connection") })

@@ -35,6 +35,10 @@ type session struct {
 	rooms   map[string]grip
 	client  *client // connected to this node; nil otherwise
 	waits   *wait   // of this node and not connected; nil otherwise
+
+	// Guarded by Hub.telling.
+	quiet  time.Time   // until then other nodes are not told of it, unless it is its end or it changes nodes
+	untold *time.Timer // until they are; nil if they know
 }
 
 // grip is how a session is in a room.

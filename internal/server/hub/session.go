@@ -82,6 +82,7 @@ func (h *Hub) depart(c *client, code int) {
 	c.mu.Lock() // nobody is about to put it into a room
 	defer c.mu.Unlock()
 	h.roster.detach(c, stays, h.over)
+	h.settle(c.self.Load()) // the client may come back to another node
 }
 
 // over ends a session for which nobody is connected.
@@ -100,15 +101,60 @@ func (h *Hub) gone(s *session) {
 	}
 }
 
-// announce tells the other nodes how a session is now.
+// What is told of a session at once, and how long others are not told of it again for each byte of what they were told: whoever is in very many rooms, and
+// joins and leaves as fast as may be, costs no more than anybody else.
+const (
+	toldAtOnce  = 1 << 10
+	toldPerByte = time.Microsecond
+)
+
+// announce tells the other nodes how a session is now. If it is large and they have just been told, that is a little later.
 func (h *Hub) announce(s *session) {
 	if h.roster.node == "" {
 		return
 	}
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	if m, ours := h.roster.member(s); ours {
-		h.config.Engine.Present(m)
+	switch wait := time.Until(s.quiet); {
+	case wait <= 0:
+		h.tell(s)
+	case s.untold == nil:
+		s.untold = time.AfterFunc(wait, func() { h.settle(s) })
+	}
+}
+
+// announceNow tells them at once.
+func (h *Hub) announceNow(s *session) {
+	if h.roster.node == "" {
+		return
+	}
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	h.tell(s)
+}
+
+// settle tells them what they have not been told yet.
+func (h *Hub) settle(s *session) {
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	if s.untold != nil {
+		h.tell(s)
+	}
+}
+
+// tell does that. h.telling is held.
+func (h *Hub) tell(s *session) {
+	if s.untold != nil {
+		s.untold.Stop()
+		s.untold = nil
+	}
+	m, ours := h.roster.member(s)
+	if !ours {
+		return
+	}
+	h.config.Engine.Present(m)
+	if len(m.Info) > toldAtOnce {
+		s.quiet = time.Now().Add(time.Duration(len(m.Info)) * toldPerByte)
 	}
 }
 
@@ -180,7 +226,7 @@ func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool)
 	if s == nil || s == fresh {
 		return s, rooms, found
 	}
-	h.announce(s) // at once: until then it is the other node's, if there is one
+	h.announceNow(s) // until then it is the other node's, if there is one
 	for _, room := range c.conn.Rooms() {
 		if _, before := rooms[room]; before { // the backend has just put it there, where it has missed something
 			c.conn.Leave(room)

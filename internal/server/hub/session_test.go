@@ -25,14 +25,23 @@ var logs = memengine.Options{History: []roomcast.Retention{{
 // worlds are the hubs of a cluster of n nodes in which sessions wait a minute for their clients.
 func worlds(t *testing.T, n int, tokens bool) []*world {
 	t.Helper()
+	return worldsWith(t, n, tokens, func(int, *Config) {})
+}
+
+// worldsWith is worlds; change changes what the i-th is made of.
+func worldsWith(t *testing.T, n int, tokens bool, change func(i int, c *Config)) []*world {
+	t.Helper()
 	engines := []*memengine.Engine{memengine.New(logs)}
 	if n > 1 {
 		engines = memengine.NewCluster(logs, n)
 	}
 	var all []*world
-	for _, e := range engines {
+	for i, e := range engines {
 		t.Cleanup(e.Close)
-		w := start(t, tokens, func(c *Config) { c.Engine, c.SessionTTL = e, time.Minute })
+		w := start(t, tokens, func(c *Config) {
+			c.Engine, c.SessionTTL = e, time.Minute
+			change(i, c)
+		})
 		w.hub.SetSessionKey([]byte("the key of the cluster"))
 		all = append(all, w)
 	}
