@@ -226,16 +226,33 @@ func (r *roster) knows(members []roomcast.Member) bool {
 	})
 }
 
-// joinedByItself returns the rooms that a session is in since its client has joined them.
-func (r *roster) joinedByItself(s *session) (rooms []string) {
+// grips returns the rooms that a session is in.
+func (r *roster) grips(s *session) map[string]grip {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for room, g := range s.rooms {
+	return maps.Clone(s.rooms)
+}
+
+// joinedByItself reports whether it is in a room that its client has joined.
+func (r *roster) joinedByItself(s *session) bool {
+	for _, g := range r.grips(s) {
 		if g.by == byItself {
-			rooms = append(rooms, room)
+			return true
 		}
 	}
-	return rooms
+	return false
+}
+
+// blind ends that c is told who comes and goes in a room.
+func (r *roster) blind(c *client, room string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	if g, in := s.rooms[room]; in && s.client == c {
+		g.watches = false
+		s.rooms[room] = g
+		delete(r.rooms[room].watchers, s)
+	}
 }
 
 // describe is what the backend is told of a session, and the rooms it is in, in the order of their bytes.

@@ -173,7 +173,7 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.hub
-	if !c.halfway && len(h.roster.joinedByItself(c.self.Load())) > 0 {
+	if !c.halfway && h.roster.joinedByItself(c.self.Load()) {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
 	s, rooms, found := c.claim(t)
