@@ -121,7 +121,7 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 		all[1].user("ann", nil)
 		synctest.Wait()
 		deaf := all[1].hub.roster.node
-		all[1].hub.Stop()
+		all[1].hub.cancel() // as if it had died
 		_, _, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("1")})
 		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), deaf) {
 			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, deaf)
@@ -142,6 +142,42 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 			t.Errorf("%d sessions are left", len(left))
 		}
 	})
+}
+
+// Nobody waits for a node that has said that it stops, nor for an earlier start of a server, although sessions are left of both.
+func TestNodeThatStoppedIsNotAsked(t *testing.T) {
+	revokes := func(w *world, user string, want int) {
+		t.Helper()
+		if n, err := w.hub.RevokeUser(user, time.Now().Add(time.Second)); n != want || err != nil {
+			t.Errorf("RevokeUser = %d, %v, want %d", n, err, want)
+		}
+	}
+	t.Run("stopped", bubble(func(t *testing.T) {
+		all := worlds(t, 3, true)
+		all[1].user("ann", nil)
+		all[2].user("bob", nil)
+		synctest.Wait()
+		all[1].hub.Stop()
+		synctest.Wait()
+		revokes(all[0], "bob", 1)
+		if left := all[0].hub.roster.find(Target{User: "ann"}); len(left) != 1 {
+			t.Errorf("%d sessions are left, want 1", len(left))
+		}
+	}))
+	t.Run("started again", bubble(func(t *testing.T) {
+		nodes := map[string]string{}
+		all := worldsWith(t, 4, true, func(i int, c *Config) {
+			nodes[c.Engine.Node()] = []string{"a", "a", "b", "b"}[i]
+			c.Server = func(node string) string { return nodes[node] }
+		})
+		for _, i := range []int{0, 2, 3} {
+			all[i].user("ann", nil)
+		}
+		synctest.Wait()
+		all[0].hub.cancel() // as if they had died
+		all[2].hub.cancel()
+		revokes(all[1], "ann", 1)
+	}))
 }
 
 // A token that is revoked on one node is so on all.
@@ -374,6 +410,7 @@ func TestBackendFollowsWhoMoves(t *testing.T) {
 		again := me.back(all[2], "")
 		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
 		again.resumed(true)
+		synctest.Wait() // the node that had it knows
 		hub, target := all[0].hub, Target{Connection: me.id}
 		if client, _, _ := hub.Client(me.id); client.Node != all[1].hub.roster.node {
 			t.Fatalf("the node is told of %+v", client)

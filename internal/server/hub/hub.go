@@ -51,6 +51,9 @@ type Config struct {
 	// have to ask again. Nil means that it is at any time.
 	Ready func() error
 
+	// Server returns of which server a node (Engine.Node) is a start: of those of one server, one lives. Nil means that each is a server of its own.
+	Server func(node string) string
+
 	// SessionTTL is how long a session waits for its client to come back. Zero means that it ends with the connection.
 	SessionTTL time.Duration
 
@@ -74,6 +77,9 @@ func New(c Config) *Hub {
 	c.Rooms.Subprotocols = []string{protocol.Version}
 	c.Rooms.Gap = gap
 	c.Rooms.Engine, c.Rooms.Render = c.Engine, render
+	if c.Server == nil {
+		c.Server = func(node string) string { return node }
+	}
 	h := &Hub{config: c, desk: c.Desk, roster: newRoster(c.Engine.Node())}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.limits.Store(&c.Limits)
@@ -92,6 +98,9 @@ func (h *Hub) SetSessionKey(key []byte) { h.key.Store(&key) }
 // Stop ends what the hub does besides serving clients, who have gone: it listens to other nodes no more, and waits for no client to come back. The
 // engine is left alone, so that other nodes know who may come back to them.
 func (h *Hub) Stop() {
+	if h.roster.node != "" && h.ctx.Err() == nil {
+		_ = h.post(h.ctx, allNodes, letter{From: h.roster.node, Bye: true}) // if it is lost, others wait for this node now and then
+	}
 	h.stopping.Lock()
 	h.cancel()
 	h.stopping.Unlock()

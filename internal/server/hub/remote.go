@@ -84,12 +84,13 @@ func (o *outcome) refuse(err error) {
 	}
 }
 
-// letter is what goes from node to node: a command that wants an outcome, or the outcome.
+// letter is what goes from node to node: a command that wants an outcome, the outcome, or that it stops.
 type letter struct {
 	From    string
 	ID      uint64
 	Command *command `json:",omitempty"`
 	Outcome *outcome `json:",omitempty"`
+	Bye     bool     `json:",omitempty"`
 }
 
 // mostMoves is how often a session is followed that is not where it was taken to be.
@@ -270,7 +271,7 @@ func (h *Hub) ask(node string, cmd command) (outcome, error) {
 	return outcomes[0], nil
 }
 
-// askIn has those who listen in a room do it, of whom the nodes have to answer.
+// askIn has those who listen in a room do it, of whom the nodes have to answer, or later starts of the same servers.
 func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcome, _ error) {
 	answers := make(chan outcome, 64) // never closed
 	id := h.lastAsked.Add(1)
@@ -285,7 +286,7 @@ func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcom
 		select {
 		case o := <-answers:
 			outcomes = append(outcomes, o)
-			nodes = slices.DeleteFunc(nodes, func(node string) bool { return node == o.Node })
+			nodes = slices.DeleteFunc(nodes, func(node string) bool { return h.config.Server(node) == h.config.Server(o.Node) })
 		case <-ctx.Done():
 			return outcomes, fmt.Errorf("%w: node %q has not answered within %v", roomcast.ErrUnavailable, nodes[0], askTimeout)
 		}
@@ -312,6 +313,9 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 				default: // of more nodes than were asked for
 				}
 			}
+		}
+		if l.Bye {
+			h.roster.bye(l.From)
 		}
 		if l.Command != nil {
 			h.later(func() {

@@ -69,12 +69,13 @@ type roster struct {
 	users       map[string][]*session // those that are authenticated
 	rooms       map[string]*crowd
 	waiting     waitingRoom
+	stopped     map[string]bool // other nodes that have stopped, for as long as they have sessions
 }
 
 func newRoster(node string) *roster {
 	return &roster{
 		node: node, sessions: map[string]*session{}, connections: map[string]*session{}, users: map[string][]*session{}, rooms: map[string]*crowd{},
-		waiting: waitingRoom{most: mostWaiting},
+		waiting: waitingRoom{most: mostWaiting}, stopped: map[string]bool{},
 	}
 }
 
@@ -215,15 +216,6 @@ func (r *roster) in(s *session, room string) bool {
 	defer r.mu.RUnlock()
 	_, in := s.rooms[room]
 	return in
-}
-
-// knows reports whether all members of other nodes have been heard of.
-func (r *roster) knows(members []roomcast.Member) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return !slices.ContainsFunc(members, func(m roomcast.Member) bool {
-		return m.Node != r.node && r.sessions[m.ID] == nil && json.Unmarshal(m.Info, &record{}) == nil
-	})
 }
 
 // grips returns the rooms that a session is in.
@@ -413,61 +405,6 @@ func (r *roster) client(s *session) *client {
 		return nil
 	}
 	return s.client
-}
-
-// movedLately is after what time all nodes know that a session has moved.
-const movedLately = 10 * time.Second
-
-// moved returns those of the sessions, by ID, that have just moved from this node to another one, and to which.
-func (r *roster) moved(sessions []*session) (to map[string]string) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, s := range sessions {
-		if s.node != r.node && !s.moved.IsZero() && time.Since(s.moved) < movedLately {
-			if to == nil {
-				to = map[string]string{}
-			}
-			to[s.id] = s.node
-		}
-	}
-	return to
-}
-
-// nodes returns the other nodes that the sessions meant by t are connected to.
-func (r *roster) nodes(t Target) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var nodes []string
-	for _, s := range r.findLocked(t) {
-		if s.node != r.node && !slices.Contains(nodes, s.node) {
-			nodes = append(nodes, s.node)
-		}
-	}
-	return nodes
-}
-
-// adopt makes a session of another node this one's, with nobody connected to it; it reports whether it was another's.
-func (r *roster) adopt(s *session) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s.node == r.node || r.sessions[s.id] != s {
-		return false
-	}
-	s.node, s.turn = r.node, s.turn+1
-	return true
-}
-
-// others returns the other nodes that have a session.
-func (r *roster) others() (nodes []string) {
-	for _, s := range r.all() {
-		r.mu.RLock()
-		node := s.node
-		r.mu.RUnlock()
-		if node != r.node && !slices.Contains(nodes, node) {
-			nodes = append(nodes, node)
-		}
-	}
-	return nodes
 }
 
 // record is what other nodes are told of a session.

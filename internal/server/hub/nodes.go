@@ -1,0 +1,87 @@
+package hub
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/roomcast/roomcast"
+)
+
+// What the roster knows of the other nodes: it is what their sessions say, and who has stopped.
+
+// movedLately is after what time all nodes know that a session has moved.
+const movedLately = 10 * time.Second
+
+// moved returns those of the sessions, by ID, that have just moved from this node to another one, and to which.
+func (r *roster) moved(sessions []*session) (to map[string]string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range sessions {
+		if s.node != r.node && !s.moved.IsZero() && time.Since(s.moved) < movedLately {
+			if to == nil {
+				to = map[string]string{}
+			}
+			to[s.id] = s.node
+		}
+	}
+	return to
+}
+
+// nodes returns the other nodes that the sessions meant by t are connected to.
+func (r *roster) nodes(t Target) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var nodes []string
+	for _, s := range r.findLocked(t) {
+		if s.node != r.node && !slices.Contains(nodes, s.node) {
+			nodes = append(nodes, s.node)
+		}
+	}
+	return nodes
+}
+
+// adopt makes a session of another node this one's, with nobody connected to it; it reports whether it was another's.
+func (r *roster) adopt(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.node == r.node || r.sessions[s.id] != s {
+		return false
+	}
+	s.node, s.turn = r.node, s.turn+1
+	return true
+}
+
+// bye notes that another node has stopped. Its sessions wait for their clients to come to another one.
+func (r *roster) bye(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped[node] = true
+}
+
+// others returns the other nodes that have a session and have not stopped.
+func (r *roster) others() (nodes []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	there := map[string]bool{r.node: true}
+	for _, s := range r.sessions {
+		if !there[s.node] {
+			there[s.node] = true
+			if !r.stopped[s.node] {
+				nodes = append(nodes, s.node)
+			}
+		}
+	}
+	maps.DeleteFunc(r.stopped, func(node string, _ bool) bool { return !there[node] })
+	return nodes
+}
+
+// knows reports whether all members of other nodes have been heard of.
+func (r *roster) knows(members []roomcast.Member) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return !slices.ContainsFunc(members, func(m roomcast.Member) bool {
+		return m.Node != r.node && r.sessions[m.ID] == nil && json.Unmarshal(m.Info, &record{}) == nil
+	})
+}
