@@ -391,6 +391,82 @@ func TestResumeAtNodeThatBegins(t *testing.T) {
 	})
 }
 
+// moving is a client that another node has taken over, which the one it was at has not heard of. heard has it hear.
+func moving(t *testing.T) (all []*world, me *returner, heard func()) {
+	t.Helper()
+	gate := make(chan struct{}, 1)
+	gate <- struct{}{}
+	all = worldsWith(t, 2, false, func(i int, c *Config) {
+		if i == 0 {
+			c.Engine = held{c.Engine, new(sync.Once), gate}
+		}
+	})
+	before := all[0].arrive()
+	at := before.joins("log")
+	synctest.Wait()
+	<-gate
+	before.Drop()
+	synctest.Wait()
+	me = before.back(all[1], "")
+	me.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+	me.resumed(true)
+	return all, me, func() { gate <- struct{}{} }
+}
+
+// What the backend does to a client at the node that it has just left, which does not know yet, reaches it as soon as that node knows.
+func TestBackendMeansWhoHasMoved(t *testing.T) {
+	t.Run("rooms", bubble(func(t *testing.T) {
+		all, me, heard := moving(t)
+		target := Target{Connection: me.id}
+		if n, err := all[0].hub.Leave(target, "log", "enough"); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := all[0].hub.Join(target, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		me.silent()
+		heard()
+		told := map[string]bool{me.Receive().String(): true, me.Receive().String(): true}
+		if !told[`{"type":"left","room":"log","reason":"enough"}`] || !told[`{"type":"joined","room":"r"}`] {
+			t.Errorf("heard %v", told)
+		}
+		me.say(`{"type":"join","id":1,"room":"live"}`)
+		me.hears(`{"type":"ack","id":1}`)
+		me.silent()
+	}))
+	t.Run("end", bubble(func(t *testing.T) {
+		all, me, heard := moving(t)
+		if n, err := all[0].hub.Disconnect(Target{Connection: me.id}, "out"); n != 0 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		me.silent()
+		heard()
+		me.ends(int(protocol.CloseKicked), "out")
+	}))
+}
+
+// Who has been disconnected, and comes all the same, to another node that knows, begins anew and is left alone.
+func TestKickedComesAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		me.joins("log")
+		if n, err := all[0].hub.Disconnect(Target{Connection: me.id}, "out"); n != 1 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		me.ends(int(protocol.CloseKicked), "out")
+		synctest.Wait()
+		for range 2 {
+			again := me.back(all[1], "")
+			again.Receive()
+			again.say(`{"type":"join","id":1,"room":"live"}`)
+			again.hears(`{"type":"ack","id":1}`)
+			again.silent()
+			again.Close(1000, "")
+		}
+	})
+}
+
 // What the backend does reaches a client that has just moved, although the node that was asked does not know it yet.
 func TestBackendFollowsWhoMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -29,6 +29,60 @@ func (r *roster) moved(sessions []*session) (to map[string]string) {
 	return to
 }
 
+// deedAt is something that the backend has done to a session, and when.
+type deedAt struct {
+	do           deed // doJoin or doLeave
+	room, reason string
+	at           time.Time
+}
+
+// kick is a session that has been expelled.
+type kick struct {
+	turn   uint64 // session.turn
+	reason string
+}
+
+// note remembers that the backend has put a session into a room, or taken it out: another node may just be taking it over without knowing.
+func (r *roster) note(s *session, cmd command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.node == "" {
+		return
+	}
+	s.deeds = slices.DeleteFunc(s.deeds, func(d deedAt) bool { return d.room == cmd.Room || time.Since(d.at) > movedLately })
+	s.deeds = append(s.deeds, deedAt{cmd.Do, cmd.Room, cmd.Reason, time.Now()})
+}
+
+// noteKickLocked remembers that a session has been expelled.
+func (r *roster) noteKickLocked(s *session, reason string) {
+	if r.node != "" {
+		r.kicked[s.id] = kick{s.turn, reason}
+		time.AfterFunc(movedLately, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			delete(r.kicked, s.id)
+		})
+	}
+}
+
+// missedLocked returns what another node that has taken over a session did not know of it.
+func (r *roster) missedLocked(id string, s *session, rec record) (missed []command) {
+	if k, ok := r.kicked[id]; ok && s == nil && 0 < rec.From && rec.From <= k.turn+1 {
+		delete(r.kicked, id)
+		return []command{{Do: doDisconnect, Reason: k.reason}}
+	}
+	if s == nil || s.node != r.node {
+		return nil
+	}
+	for _, d := range s.deeds {
+		if _, in := rec.Rooms[d.room]; in != (d.do == doJoin) && time.Since(d.at) < movedLately {
+			missed = append(missed, command{Do: d.do, Room: d.room, Reason: d.reason})
+		}
+	}
+	s.deeds = nil
+	return missed
+}
+
 // nodes returns the other nodes that the sessions meant by t are connected to.
 func (r *roster) nodes(t Target) []string {
 	r.mu.RLock()

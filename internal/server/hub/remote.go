@@ -218,6 +218,7 @@ func (h *Hub) move(s *session, cmd command, o *outcome) {
 			done = c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason))
 		}
 		if done {
+			h.roster.note(s, cmd)
 			h.settle(s) // also if it goes to another node now
 			o.Done++
 			return
@@ -248,7 +249,7 @@ func (h *Hub) moveAway(s *session, cmd command) (done bool, err error) {
 // expel ends sessions, and closes the connections of those that have one. It returns how many it has closed.
 func (h *Hub) expel(sessions []*session, reason string) (closed int) {
 	h.telling.Lock()
-	ended, clients := h.roster.expel(sessions)
+	ended, clients := h.roster.expel(sessions, reason)
 	for _, s := range ended {
 		h.gone(s)
 	}
@@ -277,7 +278,7 @@ func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcom
 	id := h.lastAsked.Add(1)
 	h.asked.Store(id, answers)
 	defer h.asked.Delete(id)
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := context.WithTimeout(h.ctx, askTimeout)
 	defer cancel()
 	if err := h.post(ctx, room, letter{From: h.roster.node, ID: id, Command: &cmd}); err != nil {
 		return nil, err
@@ -329,12 +330,15 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 // watch takes what is said of sessions. It is called by the engine: what calls the engine is done elsewhere.
 func (h *Hub) watch(members []roomcast.Member) {
 	for _, m := range members {
-		ours, lost := h.roster.apply(m)
+		ours, lost, missed := h.roster.apply(m)
 		if ours != nil {
 			h.later(func() { h.announceNow(ours) })
 		}
 		if lost != nil {
 			h.later(func() { lost.end(protocol.CloseSuperseded, "the session goes on in another connection") })
+		}
+		for _, cmd := range missed {
+			h.later(func() { _, _ = h.everywhere(Target{Session: m.ID}, cmd) }) // who has asked for it has had an answer
 		}
 	}
 }

@@ -31,7 +31,9 @@ type session struct {
 	address string    // where the client is, or was
 	node    string    // that it is connected to, or was
 	turn    uint64    // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
+	from    uint64    // one more than the turn of whom it was taken over from with its rooms; 0 if they were not known
 	moved   time.Time // when another node took it from this one
+	deeds   []deedAt  // of the backend, lately
 	rooms   map[string]grip
 	client  *client // connected to this node; nil otherwise
 	waits   *wait   // of this node and not connected; nil otherwise
@@ -70,12 +72,13 @@ type roster struct {
 	rooms       map[string]*crowd
 	waiting     waitingRoom
 	stopped     map[string]bool // other nodes that have stopped, for as long as they have sessions
+	kicked      map[string]kick // sessions that have been expelled here lately
 }
 
 func newRoster(node string) *roster {
 	return &roster{
 		node: node, sessions: map[string]*session{}, connections: map[string]*session{}, users: map[string][]*session{}, rooms: map[string]*crowd{},
-		waiting: waitingRoom{most: mostWaiting}, stopped: map[string]bool{},
+		waiting: waitingRoom{most: mostWaiting}, stopped: map[string]bool{}, kicked: map[string]kick{},
 	}
 }
 
@@ -167,6 +170,8 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 	if !found {
 		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
+	} else {
+		s.from = s.turn + 1
 	}
 	r.waiting.leave(s)
 	before = s.client
@@ -327,7 +332,7 @@ func (r *roster) evict(s *session, room string) (in bool) {
 
 // expel forgets those of the sessions that are this node's, and returns them, and who is connected, or closing: nobody goes on with them while the
 // connections take their time to end.
-func (r *roster) expel(sessions []*session) (ended []*session, clients []*client) {
+func (r *roster) expel(sessions []*session, reason string) (ended []*session, clients []*client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range sessions {
@@ -340,6 +345,7 @@ func (r *roster) expel(sessions []*session) (ended []*session, clients []*client
 		}
 		r.waiting.leave(s)
 		r.dropLocked(s)
+		r.noteKickLocked(s, reason)
 		ended = append(ended, s)
 	}
 	return ended, clients
@@ -410,6 +416,7 @@ func (r *roster) client(s *session) *client {
 // record is what other nodes are told of a session.
 type record struct {
 	Turn       uint64           `json:"t"`
+	From       uint64           `json:"f,omitempty"`
 	Connection string           `json:"c"`
 	User       string           `json:"u,omitempty"`
 	Address    string           `json:"a,omitempty"`
@@ -432,7 +439,7 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		r.mu.RUnlock()
 		return roomcast.Member{}, false
 	}
-	rec := record{Turn: s.turn, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	rec := record{Turn: s.turn, From: s.from, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
 	left := mostRooms
 	for room, g := range s.rooms {
 		if left -= 2*len(room) + len(`"":3,`); left < 0 { // in JSON a byte of a name is two at most
@@ -456,8 +463,8 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 }
 
 // apply takes what another node says of a session. ours is set if it claims one of this node's wrongly: it has to be told again. lost is
-// a client whose session is another node's now.
-func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
+// a client whose session is another node's now. missed is what the backend has done here to a session that was the other node's already.
+func (r *roster) apply(m roomcast.Member) (ours *session, lost *client, missed []command) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.sessions[m.ID]
@@ -465,15 +472,16 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 		if s != nil && s.node != r.node {
 			r.dropLocked(s)
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
 	var rec record
 	if m.Node == r.node || json.Unmarshal(m.Info, &rec) != nil { // what we have said ourselves, or a version that we do not know
-		return nil, nil
+		return nil, nil, nil
 	}
 	if s != nil && s.node == r.node && (s.turn > rec.Turn || s.turn == rec.Turn && r.node < m.Node) {
-		return s, nil
+		return s, nil, nil
 	}
+	missed = r.missedLocked(m.ID, s, rec)
 	if s == nil {
 		s = &session{id: m.ID, connection: rec.Connection, user: rec.User}
 		r.addLocked(s)
@@ -496,5 +504,5 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 		}
 		r.enterLocked(s, strings.Clone(room), g)
 	}
-	return nil, lost
+	return nil, lost, missed
 }
