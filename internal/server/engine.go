@@ -26,6 +26,8 @@ type engine struct {
 	close func()                // after everybody who uses it
 	log   *slog.Logger
 
+	server func(node string) string // hub.Config.Server; may be nil
+
 	// secret is the key of the tokens with which sessions are resumed, the same on all nodes. It may take until NATS is there.
 	secret func(context.Context) ([]byte, error)
 	keyed  atomic.Bool // it is known: before, nobody who comes could go on with a session
@@ -57,7 +59,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 		return nil, errors.New("--nats " + cfg.NATS.String() + ": " + inFlags.Replace(err.Error()))
 	}
 	return &engine{
-		Engine: over, log: logger, ready: over.Ready, secret: over.Secret,
+		Engine: over, log: logger, ready: over.Ready, secret: over.Secret, server: serverOf(cfg),
 		stats: func() metrics.Engine { return natsStats(over.Stats()) },
 		close: func() {
 			over.Close()
@@ -66,6 +68,18 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 			}
 		},
 	}, nil
+}
+
+// serverOf returns hub.Config.Server: a server that is started again has the same --node, behind which the name of a node has one more part. One with NATS in
+// it and no peers is all there is.
+func serverOf(cfg *config.Engine) func(node string) string {
+	alone := cfg.NATS == config.Embedded && len(cfg.ClusterPeers) == 0
+	return func(node string) string {
+		if alone {
+			return ""
+		}
+		return node[:max(0, strings.LastIndexByte(node, '-'))]
+	}
 }
 
 // inFlags says with the names of flags what natsengine says with those of its options.

@@ -221,6 +221,9 @@ func TestEmbedded(t *testing.T) {
 		if code, body := r.get("/readyz"); code != http.StatusOK {
 			t.Errorf("/readyz: %d %q", code, body)
 		}
+		if _, err := r.server.hub.RevokeUser("bob", time.Time{}); err != nil {
+			t.Errorf("a revocation, with a session left of the start before: %v", err)
+		}
 		c := r.dial("/ws")
 		c.Receive() // hello
 		c.Send(`{"type":"join","id":1,"room":"kitchen"}`)

@@ -55,7 +55,7 @@ func New(cfg *config.Serve, logger *slog.Logger) (*Server, error) {
 	options := cfg.Options(logger)
 	options.Slow = func(room string) roomcast.Slow { return (*s.slow.Load())(room) }
 	s.hub = hub.New(hub.Config{Version: "roomcast " + version(), Rooms: options, Desk: s.desk, Limits: hubLimits(&cfg.Access),
-		TokenTimeout: cfg.TokenTimeout, Engine: behind, SessionTTL: cfg.SessionTTL})
+		TokenTimeout: cfg.TokenTimeout, Engine: behind, Ready: func() error { return behind.ready() }, Server: behind.server, SessionTTL: cfg.SessionTTL})
 	s.api = api.New(s.hub, s.desk, gate, api.Options{IdempotencyWindow: cfg.IdempotencyWindow}, logger)
 	s.relay = relay.New(options, behind, s.desk)
 	return s, nil

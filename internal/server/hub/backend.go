@@ -182,7 +182,8 @@ func (h *Hub) revoke(cmd command) (ended int, err error) {
 	if err != nil || h.roster.node == "" {
 		return ended, err
 	}
-	outcomes, err := h.askIn(allNodes, h.roster.others(), cmd)
+	others := slices.DeleteFunc(h.roster.others(), func(node string) bool { return h.config.Server(node) == h.config.Server(h.roster.node) })
+	outcomes, err := h.askIn(allNodes, others, cmd)
 	for _, o := range outcomes {
 		if ended += o.Done; o.Refused != "" && err == nil {
 			err = fmt.Errorf("%w: node %q: %s", roomcast.ErrUnavailable, o.Node, o.Refused)

@@ -32,8 +32,6 @@ type client struct {
 	pass *admission.Pass
 	user string // "" if there are no tokens
 
-	expelled bool // it is not to come back to its session; guarded by roster.mu
-
 	ended atomic.Bool // the hub has closed the connection: what else has come from it counts for nothing
 
 	mu sync.Mutex // one at a time changes in which rooms it is. Taken before all other locks; the engine may be waited for with it held
@@ -189,11 +187,19 @@ func (c *client) exit(room string, by origin, event []byte) bool {
 	return in
 }
 
-// leaveForbidden takes the client out of the rooms that it has joined by itself and that its token does not allow any more.
+// leaveForbidden takes the client out of the rooms that it has joined by itself and that its token does not allow any more, and tells it no more who comes
+// and goes where that is so.
 func (c *client) leaveForbidden() {
-	for _, room := range c.hub.roster.joinedByItself(c.self.Load()) {
-		if !c.pass.Allows(auth.Join, room) {
+	blind := false
+	for room, g := range c.hub.roster.grips(c.self.Load()) {
+		if g.by == byItself && !c.pass.Allows(auth.Join, room) {
 			c.exit(room, byBackend, protocol.AppendLeft(nil, room, "the token does not allow it any more"))
+		} else if g.watches && !c.pass.Allows(auth.Presence, room) {
+			c.hub.roster.blind(c, room)
+			blind = true
 		}
+	}
+	if blind {
+		c.hub.announce(c.self.Load())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,7 +121,7 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 		all[1].user("ann", nil)
 		synctest.Wait()
 		deaf := all[1].hub.roster.node
-		all[1].hub.Stop()
+		all[1].hub.cancel() // as if it had died
 		_, _, err := all[0].hub.PublishTo(Target{User: "ann"}, Post{Payload: data("1")})
 		if !errors.Is(err, roomcast.ErrUnavailable) || !strings.Contains(err.Error(), deaf) {
 			t.Errorf("PublishTo = %v, want ErrUnavailable of %q", err, deaf)
@@ -141,6 +142,42 @@ func TestNodeDoesNotAnswer(t *testing.T) {
 			t.Errorf("%d sessions are left", len(left))
 		}
 	})
+}
+
+// Nobody waits for a node that has said that it stops, nor for an earlier start of a server, although sessions are left of both.
+func TestNodeThatStoppedIsNotAsked(t *testing.T) {
+	revokes := func(w *world, user string, want int) {
+		t.Helper()
+		if n, err := w.hub.RevokeUser(user, time.Now().Add(time.Second)); n != want || err != nil {
+			t.Errorf("RevokeUser = %d, %v, want %d", n, err, want)
+		}
+	}
+	t.Run("stopped", bubble(func(t *testing.T) {
+		all := worlds(t, 3, true)
+		all[1].user("ann", nil)
+		all[2].user("bob", nil)
+		synctest.Wait()
+		all[1].hub.Stop()
+		synctest.Wait()
+		revokes(all[0], "bob", 1)
+		if left := all[0].hub.roster.find(Target{User: "ann"}); len(left) != 1 {
+			t.Errorf("%d sessions are left, want 1", len(left))
+		}
+	}))
+	t.Run("started again", bubble(func(t *testing.T) {
+		nodes := map[string]string{}
+		all := worldsWith(t, 4, true, func(i int, c *Config) {
+			nodes[c.Engine.Node()] = []string{"a", "a", "b", "b"}[i]
+			c.Server = func(node string) string { return nodes[node] }
+		})
+		for _, i := range []int{0, 2, 3} {
+			all[i].user("ann", nil)
+		}
+		synctest.Wait()
+		all[0].hub.cancel() // as if they had died
+		all[2].hub.cancel()
+		revokes(all[1], "ann", 1)
+	}))
 }
 
 // A token that is revoked on one node is so on all.
@@ -302,4 +339,172 @@ func TestSizeOfRecord(t *testing.T) {
 			}
 		}
 	}
+}
+
+// held is an engine whose first watcher, which is the hub, is told nothing while the test has what is in the gate.
+type held struct {
+	roomcast.Engine
+	once *sync.Once
+	gate chan struct{} // cap 1
+}
+
+func (e held) Watch(changed func([]roomcast.Member)) func() {
+	hub := false
+	e.once.Do(func() { hub = true })
+	return e.Engine.Watch(func(m []roomcast.Member) {
+		if hub {
+			<-e.gate
+			defer func() { e.gate <- struct{}{} }()
+		}
+		changed(m)
+	})
+}
+
+// Who comes back to a node that has just begun has to ask again until the node knows of the session, and then is in its rooms.
+func TestResumeAtNodeThatBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		missing := errors.New("the table is being read")
+		gate := make(chan struct{}, 1)
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 1 {
+				c.Engine, c.Ready = held{c.Engine, new(sync.Once), gate}, func() error { return missing }
+			}
+		})
+		me := all[0].arrive()
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hearsError(`"back"`, "unavailable", "just begun")
+		missing = nil // and what there was is still on its way
+		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
+		again.hearsError(`"back"`, "unavailable", "just begun")
+		gate <- struct{}{}
+		synctest.Wait()
+		again.say(`{"type":"resume","id":"back","resume":%q}`, me.resume)
+		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		again.resumed(true)
+		missing = errors.New("the connection is lost") // it knows all the same
+		last := again.back(all[1], "")
+		last.Receive()
+		last.resumed(true)
+	})
+}
+
+// moving is a client that another node has taken over, which the one it was at has not heard of. heard has it hear.
+func moving(t *testing.T) (all []*world, me *returner, heard func()) {
+	t.Helper()
+	gate := make(chan struct{}, 1)
+	gate <- struct{}{}
+	all = worldsWith(t, 2, false, func(i int, c *Config) {
+		if i == 0 {
+			c.Engine = held{c.Engine, new(sync.Once), gate}
+		}
+	})
+	before := all[0].arrive()
+	at := before.joins("log")
+	synctest.Wait()
+	<-gate
+	before.Drop()
+	synctest.Wait()
+	me = before.back(all[1], "")
+	me.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+	me.resumed(true)
+	return all, me, func() { gate <- struct{}{} }
+}
+
+// What the backend does to a client at the node that it has just left, which does not know yet, reaches it as soon as that node knows.
+func TestBackendMeansWhoHasMoved(t *testing.T) {
+	t.Run("rooms", bubble(func(t *testing.T) {
+		all, me, heard := moving(t)
+		target := Target{Connection: me.id}
+		if n, err := all[0].hub.Leave(target, "log", "enough"); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := all[0].hub.Join(target, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		me.silent()
+		heard()
+		told := map[string]bool{me.Receive().String(): true, me.Receive().String(): true}
+		if !told[`{"type":"left","room":"log","reason":"enough"}`] || !told[`{"type":"joined","room":"r"}`] {
+			t.Errorf("heard %v", told)
+		}
+		me.say(`{"type":"join","id":1,"room":"live"}`)
+		me.hears(`{"type":"ack","id":1}`)
+		me.silent()
+	}))
+	t.Run("end", bubble(func(t *testing.T) {
+		all, me, heard := moving(t)
+		if n, err := all[0].hub.Disconnect(Target{Connection: me.id}, "out"); n != 0 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		me.silent()
+		heard()
+		me.ends(int(protocol.CloseKicked), "out")
+	}))
+}
+
+// Who has been disconnected, and comes all the same, to another node that knows, begins anew and is left alone.
+func TestKickedComesAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		me.joins("log")
+		if n, err := all[0].hub.Disconnect(Target{Connection: me.id}, "out"); n != 1 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		me.ends(int(protocol.CloseKicked), "out")
+		synctest.Wait()
+		for range 2 {
+			again := me.back(all[1], "")
+			again.Receive()
+			again.say(`{"type":"join","id":1,"room":"live"}`)
+			again.hears(`{"type":"ack","id":1}`)
+			again.silent()
+			again.Close(1000, "")
+		}
+	})
+}
+
+// What the backend does reaches a client that has just moved, although the node that was asked does not know it yet.
+func TestBackendFollowsWhoMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{}, 1)
+		gate <- struct{}{}
+		all := worldsWith(t, 3, false, func(i int, c *Config) {
+			if i == 0 {
+				c.Engine = held{c.Engine, new(sync.Once), gate}
+			}
+		})
+		me := all[1].arrive()
+		at := me.joins("log")
+		synctest.Wait()
+		<-gate
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[2], "")
+		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0}`, at.Epoch))
+		again.resumed(true)
+		synctest.Wait() // the node that had it knows
+		hub, target := all[0].hub, Target{Connection: me.id}
+		if client, _, _ := hub.Client(me.id); client.Node != all[1].hub.roster.node {
+			t.Fatalf("the node is told of %+v", client)
+		}
+		if receipt, found, err := hub.PublishTo(target, Post{Payload: data("1")}); receipt.Delivered != 1 || !found || err != nil {
+			t.Errorf("PublishTo = %+v, %v, %v", receipt, found, err)
+		}
+		if n, err := hub.Join(target, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		if n, err := hub.Leave(target, "log", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := hub.Disconnect(target, "out"); n != 1 || err != nil {
+			t.Errorf("Disconnect = %d, %v", n, err)
+		}
+		again.hears(`{"type":"direct","data":1}`, `{"type":"joined","room":"r"}`, `{"type":"left","room":"log"}`)
+		again.ends(int(protocol.CloseKicked), "out")
+		gate <- struct{}{}
+	})
 }

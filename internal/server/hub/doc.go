@@ -4,5 +4,6 @@
 // is in which room; the hub adds who the clients are, so that they can be found by connection, session and user.
 //
 // Files: hub.go is the endpoint and its settings, client.go is one client and its life, requests.go is what a client asks for, batch.go
-// sends what it has sent at once, directory.go finds clients, backend.go is what the HTTP API does.
+// sends what it has sent at once, session.go is how it comes back, roster.go knows all sessions and crowd.go who is in a room, remote.go and nodes.go are
+// about other nodes, backend.go is what the HTTP API does.
 package hub

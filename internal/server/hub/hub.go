@@ -23,6 +23,9 @@ type Hub struct {
 	limits atomic.Pointer[Limits]
 	key    atomic.Pointer[[]byte] // of resume tokens; nil while there is none
 
+	knows    atomic.Bool // informed has been true
+	learning sync.Mutex  // held by the one who finds out
+
 	telling   sync.Mutex // one at a time tells other nodes of sessions, in the order of what happens to each. Taken before roster.mu
 	lastAsked atomic.Uint64
 	asked     sync.Map // of other nodes: chan outcome by uint64
@@ -43,6 +46,13 @@ type Config struct {
 
 	// Engine is what lies behind the rooms and tells other nodes of the sessions. Nil means one in memory without any history.
 	Engine roomcast.Engine
+
+	// Ready is nil when the engine has told of all sessions that there are, or says what is missing. Until it has been nil once, clients that come back
+	// have to ask again. Nil means that it is at any time.
+	Ready func() error
+
+	// Server returns of which server a node (Engine.Node) is a start: of those of one server, one lives. Nil means that each is a server of its own.
+	Server func(node string) string
 
 	// SessionTTL is how long a session waits for its client to come back. Zero means that it ends with the connection.
 	SessionTTL time.Duration
@@ -67,6 +77,9 @@ func New(c Config) *Hub {
 	c.Rooms.Subprotocols = []string{protocol.Version}
 	c.Rooms.Gap = gap
 	c.Rooms.Engine, c.Rooms.Render = c.Engine, render
+	if c.Server == nil {
+		c.Server = func(node string) string { return node }
+	}
 	h := &Hub{config: c, desk: c.Desk, roster: newRoster(c.Engine.Node())}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.limits.Store(&c.Limits)
@@ -85,6 +98,9 @@ func (h *Hub) SetSessionKey(key []byte) { h.key.Store(&key) }
 // Stop ends what the hub does besides serving clients, who have gone: it listens to other nodes no more, and waits for no client to come back. The
 // engine is left alone, so that other nodes know who may come back to them.
 func (h *Hub) Stop() {
+	if h.roster.node != "" && h.ctx.Err() == nil {
+		_ = h.post(h.ctx, allNodes, letter{From: h.roster.node, Bye: true}) // if it is lost, others wait for this node now and then
+	}
 	h.stopping.Lock()
 	h.cancel()
 	h.stopping.Unlock()
@@ -93,6 +109,9 @@ func (h *Hub) Stop() {
 	}
 	h.roster.end()
 	h.tasks.Wait()
+	for _, s := range h.roster.all() {
+		h.settle(s)
+	}
 }
 
 // render is how members see an entry of the engine: roomcast.Options.Render.

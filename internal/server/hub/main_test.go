@@ -57,7 +57,9 @@ func start(t *testing.T, tokens bool, change func(*Config)) *world {
 		w.hub.Stop()
 		gate.Close()
 		r := w.hub.roster
-		for _, s := range r.all() {
+		r.mu.Lock() // the engine may still be telling it of others
+		defer r.mu.Unlock()
+		for _, s := range r.sessions {
 			if s.client != nil {
 				t.Errorf("a client stays: %v", s.client)
 			}

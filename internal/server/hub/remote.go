@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -59,6 +60,8 @@ type outcome struct {
 	Failed    int
 	Refused   string `json:",omitempty"` // why one could not join; others may have
 	TooMany   bool   `json:",omitempty"` // it is in too many rooms
+
+	Moved map[string]string `json:",omitempty"` // the sessions that have just left the node, by ID, and to which: who asks may not know
 }
 
 func (o *outcome) add(p outcome) {
@@ -68,6 +71,11 @@ func (o *outcome) add(p outcome) {
 	if o.Refused == "" {
 		o.Refused, o.TooMany = p.Refused, p.TooMany
 	}
+	if o.Moved == nil {
+		o.Moved = p.Moved
+	} else {
+		maps.Copy(o.Moved, p.Moved)
+	}
 }
 
 func (o *outcome) refuse(err error) {
@@ -76,34 +84,40 @@ func (o *outcome) refuse(err error) {
 	}
 }
 
-// letter is what goes from node to node: a command that wants an outcome, or the outcome.
+// letter is what goes from node to node: a command that wants an outcome, the outcome, or that it stops.
 type letter struct {
 	From    string
 	ID      uint64
 	Command *command `json:",omitempty"`
 	Outcome *outcome `json:",omitempty"`
+	Bye     bool     `json:",omitempty"`
 }
+
+// mostMoves is how often a session is followed that is not where it was taken to be.
+const mostMoves = 2
 
 // everywhere does it on this node, and on the others that have sessions which the target means. The error is that some did not answer: what they have done is not known.
 func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 	cmd.Target = t
-	nodes := h.roster.nodes(t)
-	sum := h.perform(cmd)
-	var mu sync.Mutex // guards sum and errs
-	var errs []error
-	var asking sync.WaitGroup
-	for _, node := range nodes {
-		asking.Go(func() {
-			o, err := h.ask(node, cmd)
-			mu.Lock()
-			defer mu.Unlock()
-			sum.add(o)
-			if err != nil {
-				errs = append(errs, err)
-			}
-		})
+	var errands []errand
+	for _, node := range h.roster.nodes(t) {
+		errands = append(errands, errand{node, cmd})
 	}
-	asking.Wait()
+	sum := h.perform(cmd)
+	sum.Moved = nil // which this node has just asked for
+	errs := h.run(errands, &sum)
+	for range mostMoves {
+		if cmd.Do == doSend && sum.Delivered+sum.Failed > 0 {
+			break // somebody might have it twice
+		}
+		errands = errands[:0]
+		for id, node := range sum.Moved {
+			cmd.Target = Target{Session: id}
+			errands = append(errands, errand{node, cmd})
+		}
+		sum.Moved = nil
+		errs = append(errs, h.run(errands, &sum)...)
+	}
 	switch {
 	case len(errs) == 0:
 	case sum.Delivered > 0:
@@ -115,11 +129,42 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 	return sum, errors.Join(errs...)
 }
 
+// errand is a command for a node.
+type errand struct {
+	node string
+	cmd  command
+}
+
+// run has nodes do something, all at the same time, and adds what came of it to sum.
+func (h *Hub) run(errands []errand, sum *outcome) (errs []error) {
+	var mu sync.Mutex // guards sum and errs
+	var asking sync.WaitGroup
+	for _, e := range errands {
+		asking.Go(func() {
+			var o outcome
+			var err error
+			if e.node == h.roster.node {
+				o = h.perform(e.cmd)
+			} else {
+				o, err = h.ask(e.node, e.cmd)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(o)
+			if err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	asking.Wait()
+	return errs
+}
+
 // sever ends the sessions that t means and that are still there, of nodes that do not answer: if such a node lives, it learns that they are not its own any more.
 func (h *Hub) sever(t Target) {
 	for _, s := range h.roster.find(t) {
 		if h.roster.adopt(s) {
-			h.announce(s)
+			h.announceNow(s)
 			h.over(s)
 		}
 	}
@@ -138,69 +183,82 @@ func (h *Hub) perform(cmd command) (o outcome) {
 		return o
 	case doDisconnect:
 		o.Done = h.expel(sessions, cmd.Reason)
-		return o
-	}
-	for _, c := range h.roster.clients(sessions) {
-		switch cmd.Do {
-		case doSend:
+	case doSend:
+		for _, c := range h.roster.clients(sessions) {
 			switch err := c.conn.Send(roomcast.Message{Data: cmd.Event}); {
 			case err == nil:
 				o.Delivered++
 			case errors.Is(err, roomcast.ErrOutboxFull):
 				o.Failed++
 			}
-		case doJoin:
-			entered, err := c.enter(cmd.Room, grip{by: byBackend}, roomcast.Position{}, func(at roomcast.Position, _ bool) []byte {
-				return protocol.AppendJoined(nil, cmd.Room, protocol.Placed{Position: protocol.Position(at)})
-			})
-			switch {
-			case entered:
-				o.Done++
-			case err != nil && !errors.Is(err, roomcast.ErrClosed):
-				o.refuse(err)
-			}
-		case doLeave:
-			if c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason)) {
-				o.Done++
-			}
+		}
+	default:
+		for _, s := range sessions {
+			h.move(s, cmd, &o)
 		}
 	}
-	if cmd.Do != doSend {
-		h.performAway(sessions, cmd, &o)
-	}
+	o.Moved = h.roster.moved(sessions)
 	return o
 }
 
-// performAway does it to sessions whose clients are not connected at the moment: they come back to the rooms that they are in then.
-func (h *Hub) performAway(sessions []*session, cmd command, o *outcome) {
-	for _, s := range sessions {
+// move puts a session into a room, or takes it out, whatever connection it is on: that may change meanwhile.
+func (h *Hub) move(s *session, cmd command, o *outcome) {
+	for range 1 + mostMoves {
+		c := h.roster.client(s)
 		var done bool
 		var err error
-		if cmd.Do == doJoin {
-			done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
-		} else {
-			done = h.roster.evict(s, cmd.Room)
-		}
-		if err != nil {
-			o.refuse(err)
+		switch {
+		case c == nil:
+			done, err = h.moveAway(s, cmd)
+		case cmd.Do == doJoin:
+			done, err = c.enter(cmd.Room, grip{by: byBackend}, roomcast.Position{}, func(at roomcast.Position, _ bool) []byte {
+				return protocol.AppendJoined(nil, cmd.Room, protocol.Placed{Position: protocol.Position(at)})
+			})
+		default:
+			done = c.exit(cmd.Room, byBackend, protocol.AppendLeft(nil, cmd.Room, cmd.Reason))
 		}
 		if done {
+			h.roster.note(s, cmd)
+			h.settle(s) // also if it goes to another node now
 			o.Done++
-			h.announce(s)
+			return
+		}
+		if err != nil && !errors.Is(err, roomcast.ErrClosed) {
+			o.refuse(err)
+			return
+		}
+		if h.roster.client(s) == c {
+			return
 		}
 	}
+}
+
+// moveAway does that to a session whose client is not connected at the moment: it comes back to the rooms that the session is in then.
+func (h *Hub) moveAway(s *session, cmd command) (done bool, err error) {
+	if cmd.Do == doJoin {
+		done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
+	} else {
+		done = h.roster.evict(s, cmd.Room)
+	}
+	if done {
+		h.announce(s)
+	}
+	return done, err
 }
 
 // expel ends sessions, and closes the connections of those that have one. It returns how many it has closed.
 func (h *Hub) expel(sessions []*session, reason string) (closed int) {
-	for _, c := range h.roster.expel(sessions) {
+	h.telling.Lock()
+	ended, clients := h.roster.expel(sessions, reason)
+	for _, s := range ended {
+		h.gone(s)
+	}
+	h.telling.Unlock()
+	for _, c := range clients {
 		if !c.conn.Closing() {
 			closed++
 		}
 		c.end(protocol.CloseKicked, reason)
-	}
-	for _, s := range sessions {
-		h.over(s)
 	}
 	return closed
 }
@@ -214,13 +272,13 @@ func (h *Hub) ask(node string, cmd command) (outcome, error) {
 	return outcomes[0], nil
 }
 
-// askIn has those who listen in a room do it, of whom the nodes have to answer.
+// askIn has those who listen in a room do it, of whom the nodes have to answer, or later starts of the same servers.
 func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcome, _ error) {
 	answers := make(chan outcome, 64) // never closed
 	id := h.lastAsked.Add(1)
 	h.asked.Store(id, answers)
 	defer h.asked.Delete(id)
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := context.WithTimeout(h.ctx, askTimeout)
 	defer cancel()
 	if err := h.post(ctx, room, letter{From: h.roster.node, ID: id, Command: &cmd}); err != nil {
 		return nil, err
@@ -229,7 +287,7 @@ func (h *Hub) askIn(room string, nodes []string, cmd command) (outcomes []outcom
 		select {
 		case o := <-answers:
 			outcomes = append(outcomes, o)
-			nodes = slices.DeleteFunc(nodes, func(node string) bool { return node == o.Node })
+			nodes = slices.DeleteFunc(nodes, func(node string) bool { return h.config.Server(node) == h.config.Server(o.Node) })
 		case <-ctx.Done():
 			return outcomes, fmt.Errorf("%w: node %q has not answered within %v", roomcast.ErrUnavailable, nodes[0], askTimeout)
 		}
@@ -257,6 +315,9 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 				}
 			}
 		}
+		if l.Bye {
+			h.roster.bye(l.From)
+		}
 		if l.Command != nil {
 			h.later(func() {
 				o := h.perform(*l.Command)
@@ -269,14 +330,52 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 // watch takes what is said of sessions. It is called by the engine: what calls the engine is done elsewhere.
 func (h *Hub) watch(members []roomcast.Member) {
 	for _, m := range members {
-		ours, lost := h.roster.apply(m)
+		ours, lost, missed := h.roster.apply(m)
 		if ours != nil {
-			h.later(func() { h.announce(ours) })
+			h.later(func() { h.announceNow(ours) })
 		}
 		if lost != nil {
 			h.later(func() { lost.end(protocol.CloseSuperseded, "the session goes on in another connection") })
 		}
+		for _, cmd := range missed {
+			h.later(func() { _, _ = h.everywhere(Target{Session: m.ID}, cmd) }) // who has asked for it has had an answer
+		}
 	}
+}
+
+// informed reports whether this node knows of all sessions that there were when it began. Before, a client that comes back would find none; and its
+// claim, as the latest word on the session, would take the rooms from it for good.
+func (h *Hub) informed() bool {
+	if h.config.Ready == nil || h.roster.node == "" || h.knows.Load() {
+		return true
+	}
+	if h.config.Ready() != nil || !h.learning.TryLock() {
+		return false
+	}
+	defer h.learning.Unlock()
+	told := make(chan []roomcast.Member, 1) // what the engine has said may still be on its way to the roster; never closed
+	var first sync.Once
+	cancel := h.config.Engine.Watch(func(all []roomcast.Member) { first.Do(func() { told <- all }) })
+	defer cancel()
+	ctx, stop := context.WithTimeout(h.ctx, time.Second)
+	defer stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	var members []roomcast.Member
+	select {
+	case members = <-told:
+	case <-ctx.Done():
+		return false
+	}
+	for !h.roster.knows(members) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	h.knows.Store(true)
+	return true
 }
 
 // listen joins the other nodes, as soon as the engine is there.

@@ -28,12 +28,19 @@ type session struct {
 	user       string // "" if there are no tokens
 
 	// Guarded by roster.mu.
-	address string // where the client is, or was
-	node    string // that it is connected to, or was
-	turn    uint64 // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
+	address string    // where the client is, or was
+	node    string    // that it is connected to, or was
+	turn    uint64    // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
+	from    uint64    // one more than the turn of whom it was taken over from with its rooms; 0 if they were not known
+	moved   time.Time // when another node took it from this one
+	deeds   []deedAt  // of the backend, lately
 	rooms   map[string]grip
 	client  *client // connected to this node; nil otherwise
 	waits   *wait   // of this node and not connected; nil otherwise
+
+	// Guarded by Hub.telling.
+	quiet  time.Time   // until then other nodes are not told of it, unless it is its end or it changes nodes
+	untold *time.Timer // until they are; nil if they know
 }
 
 // grip is how a session is in a room.
@@ -64,12 +71,14 @@ type roster struct {
 	users       map[string][]*session // those that are authenticated
 	rooms       map[string]*crowd
 	waiting     waitingRoom
+	stopped     map[string]bool // other nodes that have stopped, for as long as they have sessions
+	kicked      map[string]kick // sessions that have been expelled here lately
 }
 
 func newRoster(node string) *roster {
 	return &roster{
 		node: node, sessions: map[string]*session{}, connections: map[string]*session{}, users: map[string][]*session{}, rooms: map[string]*crowd{},
-		waiting: waitingRoom{most: mostWaiting},
+		waiting: waitingRoom{most: mostWaiting}, stopped: map[string]bool{}, kicked: map[string]kick{},
 	}
 }
 
@@ -127,9 +136,6 @@ func (r *roster) oursLocked(s *session) bool { return s.node == r.node && r.sess
 func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 	s := c.self.Load()
 	r.mu.Lock()
-	if c.expelled {
-		after = 0
-	}
 	var ended []*session
 	if s.client == c {
 		s.client = nil
@@ -149,25 +155,42 @@ func (r *roster) detach(c *client, after time.Duration, over func(*session)) {
 }
 
 // claim makes a session that was c's before its own again, and returns the rooms it is in; found is false if it is over. before is whom it has been taken from.
+// There is no session if c has lost its own, and is about to be closed. Where the backend has put c meanwhile, the session is too; that is not among
+// the rooms if it was not in there before.
 func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, before *client, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := c.self.Load()
+	if fresh.client != c {
+		return nil, nil, nil, false
+	}
 	if s, found = r.sessions[t.id]; s == fresh {
 		return s, maps.Clone(s.rooms), nil, c.halfway
 	}
-	r.dropLocked(fresh)
-	fresh.client = nil
 	if !found {
 		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
+	} else {
+		s.from = s.turn + 1
 	}
 	r.waiting.leave(s)
 	before = s.client
 	s.client, s.node, s.address = c, r.node, fresh.address
 	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
 	c.self.Store(s)
-	return s, maps.Clone(s.rooms), before, found
+	rooms = make(map[string]grip, len(s.rooms))
+	maps.Copy(rooms, s.rooms)
+	for room, g := range fresh.rooms {
+		if old, in := rooms[room]; in {
+			old.by = g.by
+			s.rooms[room], rooms[room] = old, old
+		} else {
+			r.enterLocked(s, room, g)
+		}
+	}
+	r.dropLocked(fresh)
+	fresh.client = nil
+	return s, rooms, before, found
 }
 
 // turn is session.turn.
@@ -200,23 +223,33 @@ func (r *roster) in(s *session, room string) bool {
 	return in
 }
 
-// busy reports whether it is in any.
-func (r *roster) busy(s *session) bool {
+// grips returns the rooms that a session is in.
+func (r *roster) grips(s *session) map[string]grip {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(s.rooms) > 0
+	return maps.Clone(s.rooms)
 }
 
-// joinedByItself returns the rooms that a session is in since its client has joined them.
-func (r *roster) joinedByItself(s *session) (rooms []string) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for room, g := range s.rooms {
+// joinedByItself reports whether it is in a room that its client has joined.
+func (r *roster) joinedByItself(s *session) bool {
+	for _, g := range r.grips(s) {
 		if g.by == byItself {
-			rooms = append(rooms, room)
+			return true
 		}
 	}
-	return rooms
+	return false
+}
+
+// blind ends that c is told who comes and goes in a room.
+func (r *roster) blind(c *client, room string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	if g, in := s.rooms[room]; in && s.client == c {
+		g.watches = false
+		s.rooms[room] = g
+		delete(r.rooms[room].watchers, s)
+	}
 }
 
 // describe is what the backend is told of a session, and the rooms it is in, in the order of their bytes.
@@ -297,17 +330,25 @@ func (r *roster) evict(s *session, room string) (in bool) {
 	return r.awayLocked(s) && r.exitLocked(s, room)
 }
 
-// expel has the sessions end with their connections, and returns who is connected, or closing.
-func (r *roster) expel(sessions []*session) (clients []*client) {
+// expel forgets those of the sessions that are this node's, and returns them, and who is connected, or closing: nobody goes on with them while the
+// connections take their time to end.
+func (r *roster) expel(sessions []*session, reason string) (ended []*session, clients []*client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range sessions {
-		if s.client != nil {
-			s.client.expelled = true
-			clients = append(clients, s.client)
+		if !r.oursLocked(s) {
+			continue
 		}
+		if s.client != nil {
+			clients = append(clients, s.client)
+			s.client = nil
+		}
+		r.waiting.leave(s)
+		r.dropLocked(s)
+		r.noteKickLocked(s, reason)
+		ended = append(ended, s)
 	}
-	return clients
+	return ended, clients
 }
 
 func (r *roster) exitLocked(s *session, room string) (in bool) {
@@ -362,46 +403,20 @@ func (r *roster) clients(sessions []*session) []*client {
 	return slices.DeleteFunc(clients, func(c *client) bool { return c.conn.Closing() })
 }
 
-// nodes returns the other nodes that the sessions meant by t are connected to.
-func (r *roster) nodes(t Target) []string {
+// client returns the client of a session that is connected to this node and not closing, nil if there is none.
+func (r *roster) client(s *session) *client {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var nodes []string
-	for _, s := range r.findLocked(t) {
-		if s.node != r.node && !slices.Contains(nodes, s.node) {
-			nodes = append(nodes, s.node)
-		}
+	if s.client == nil || s.client.conn.Closing() {
+		return nil
 	}
-	return nodes
-}
-
-// adopt makes a session of another node this one's, with nobody connected to it; it reports whether it was another's.
-func (r *roster) adopt(s *session) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s.node == r.node || r.sessions[s.id] != s {
-		return false
-	}
-	s.node, s.turn = r.node, s.turn+1
-	return true
-}
-
-// others returns the other nodes that have a session.
-func (r *roster) others() (nodes []string) {
-	for _, s := range r.all() {
-		r.mu.RLock()
-		node := s.node
-		r.mu.RUnlock()
-		if node != r.node && !slices.Contains(nodes, node) {
-			nodes = append(nodes, node)
-		}
-	}
-	return nodes
+	return s.client
 }
 
 // record is what other nodes are told of a session.
 type record struct {
 	Turn       uint64           `json:"t"`
+	From       uint64           `json:"f,omitempty"`
 	Connection string           `json:"c"`
 	User       string           `json:"u,omitempty"`
 	Address    string           `json:"a,omitempty"`
@@ -424,7 +439,7 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		r.mu.RUnlock()
 		return roomcast.Member{}, false
 	}
-	rec := record{Turn: s.turn, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	rec := record{Turn: s.turn, From: s.from, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
 	left := mostRooms
 	for room, g := range s.rooms {
 		if left -= 2*len(room) + len(`"":3,`); left < 0 { // in JSON a byte of a name is two at most
@@ -448,8 +463,8 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 }
 
 // apply takes what another node says of a session. ours is set if it claims one of this node's wrongly: it has to be told again. lost is
-// a client whose session is another node's now.
-func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
+// a client whose session is another node's now. missed is what the backend has done here to a session that was the other node's already.
+func (r *roster) apply(m roomcast.Member) (ours *session, lost *client, missed []command) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.sessions[m.ID]
@@ -457,21 +472,25 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 		if s != nil && s.node != r.node {
 			r.dropLocked(s)
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
 	var rec record
 	if m.Node == r.node || json.Unmarshal(m.Info, &rec) != nil { // what we have said ourselves, or a version that we do not know
-		return nil, nil
+		return nil, nil, nil
 	}
 	if s != nil && s.node == r.node && (s.turn > rec.Turn || s.turn == rec.Turn && r.node < m.Node) {
-		return s, nil
+		return s, nil, nil
 	}
+	missed = r.missedLocked(m.ID, s, rec)
 	if s == nil {
 		s = &session{id: m.ID, connection: rec.Connection, user: rec.User}
 		r.addLocked(s)
 	}
 	r.waiting.leave(s)
 	lost, s.client = s.client, nil
+	if s.node == r.node {
+		s.moved = time.Now()
+	}
 	s.node, s.turn, s.address = m.Node, rec.Turn, rec.Address
 	for room := range s.rooms {
 		if _, stays := rec.Rooms[room]; !stays {
@@ -485,5 +504,5 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client) {
 		}
 		r.enterLocked(s, strings.Clone(room), g)
 	}
-	return nil, lost
+	return nil, lost, missed
 }

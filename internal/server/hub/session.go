@@ -82,26 +82,79 @@ func (h *Hub) depart(c *client, code int) {
 	c.mu.Lock() // nobody is about to put it into a room
 	defer c.mu.Unlock()
 	h.roster.detach(c, stays, h.over)
+	h.settle(c.self.Load()) // the client may come back to another node
 }
 
 // over ends a session for which nobody is connected.
 func (h *Hub) over(s *session) {
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	if h.roster.drop(s) && h.roster.node != "" {
+	if h.roster.drop(s) {
+		h.gone(s)
+	}
+}
+
+// gone tells the other nodes that a session is over. h.telling is held.
+func (h *Hub) gone(s *session) {
+	if h.roster.node != "" {
 		h.config.Engine.Present(roomcast.Member{ID: s.id, Gone: true})
 	}
 }
 
-// announce tells the other nodes how a session is now.
+// What is told of a session at once, and how long others are not told of it again for each byte of what they were told: whoever is in very many rooms, and
+// joins and leaves as fast as may be, costs no more than anybody else.
+const (
+	toldAtOnce  = 1 << 10
+	toldPerByte = time.Microsecond
+)
+
+// announce tells the other nodes how a session is now. If it is large and they have just been told, that is a little later.
 func (h *Hub) announce(s *session) {
 	if h.roster.node == "" {
 		return
 	}
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	if m, ours := h.roster.member(s); ours {
-		h.config.Engine.Present(m)
+	switch wait := time.Until(s.quiet); {
+	case wait <= 0:
+		h.tell(s)
+	case s.untold == nil:
+		s.untold = time.AfterFunc(wait, func() { h.settle(s) })
+	}
+}
+
+// announceNow tells them at once.
+func (h *Hub) announceNow(s *session) {
+	if h.roster.node == "" {
+		return
+	}
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	h.tell(s)
+}
+
+// settle tells them what they have not been told yet.
+func (h *Hub) settle(s *session) {
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	if s.untold != nil {
+		h.tell(s)
+	}
+}
+
+// tell does that. h.telling is held.
+func (h *Hub) tell(s *session) {
+	if s.untold != nil {
+		s.untold.Stop()
+		s.untold = nil
+	}
+	m, ours := h.roster.member(s)
+	if !ours {
+		return
+	}
+	h.config.Engine.Present(m)
+	if len(m.Info) > toldAtOnce {
+		s.quiet = time.Now().Add(time.Duration(len(m.Info)) * toldPerByte)
 	}
 }
 
@@ -114,22 +167,19 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	if !ok {
 		return nil, refuse(protocol.Forbidden, "the resume token is of another user, another cluster, or invented; join the rooms instead")
 	}
+	if !c.hub.informed() {
+		return nil, refuse(protocol.Unavailable, "this server has just begun and does not know all sessions yet; repeat it later")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h, fresh := c.hub, c.self.Load()
-	if !c.halfway && h.roster.busy(fresh) {
+	h := c.hub
+	if !c.halfway && h.roster.joinedByItself(c.self.Load()) {
 		return nil, refuse(protocol.BadRequest, "this connection is in a room already; resume comes before any join")
 	}
-	h.telling.Lock()
-	s, rooms, before, found := h.roster.claim(c, t)
-	if h.roster.node != "" && s != fresh {
-		h.config.Engine.Present(roomcast.Member{ID: fresh.id, Gone: true})
+	s, rooms, found := c.claim(t)
+	if s == nil { // nobody reads the answer
+		return nil, nil
 	}
-	h.telling.Unlock()
-	if before != nil {
-		before.end(protocol.CloseSuperseded, "the session goes on in another connection")
-	}
-	h.announce(s) // at once: until then it is the other node's, if there is one
 	positions := make(map[string]roomcast.Position, len(r.Positions))
 	for _, p := range r.Positions {
 		positions[p.Room] = roomcast.Position(p.Position)
@@ -159,6 +209,30 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 	c.halfway = false
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
+}
+
+// claim makes a session that the client had on another connection its own again, and returns the rooms in which it is to be restored. c.mu is held.
+func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool) {
+	h, fresh := c.hub, c.self.Load()
+	h.telling.Lock()
+	s, rooms, before, found := h.roster.claim(c, t)
+	if s != nil && s != fresh {
+		h.gone(fresh)
+	}
+	h.telling.Unlock()
+	if before != nil {
+		before.end(protocol.CloseSuperseded, "the session goes on in another connection")
+	}
+	if s == nil || s == fresh {
+		return s, rooms, found
+	}
+	h.announceNow(s) // until then it is the other node's, if there is one
+	for _, room := range c.conn.Rooms() {
+		if _, before := rooms[room]; before { // the backend has just put it there, where it has missed something
+			c.conn.Leave(room)
+		}
+	}
+	return s, rooms, found
 }
 
 // resumeTimeout is how long it is tried to get what a client has missed in all its rooms; then it has to ask again, for what is left. Each may take some

@@ -25,14 +25,23 @@ var logs = memengine.Options{History: []roomcast.Retention{{
 // worlds are the hubs of a cluster of n nodes in which sessions wait a minute for their clients.
 func worlds(t *testing.T, n int, tokens bool) []*world {
 	t.Helper()
+	return worldsWith(t, n, tokens, func(int, *Config) {})
+}
+
+// worldsWith is worlds; change changes what the i-th is made of.
+func worldsWith(t *testing.T, n int, tokens bool, change func(i int, c *Config)) []*world {
+	t.Helper()
 	engines := []*memengine.Engine{memengine.New(logs)}
 	if n > 1 {
 		engines = memengine.NewCluster(logs, n)
 	}
 	var all []*world
-	for _, e := range engines {
+	for i, e := range engines {
 		t.Cleanup(e.Close)
-		w := start(t, tokens, func(c *Config) { c.Engine, c.SessionTTL = e, time.Minute })
+		w := start(t, tokens, func(c *Config) {
+			c.Engine, c.SessionTTL = e, time.Minute
+			change(i, c)
+		})
 		w.hub.SetSessionKey([]byte("the key of the cluster"))
 		all = append(all, w)
 	}
@@ -500,5 +509,48 @@ func TestNoSessionKey(t *testing.T) {
 		}
 		p.say(`{"type":"resume","id":1,"resume":"a.b.0.c"}`)
 		p.hearsError("1", "unavailable", "")
+	})
+}
+
+// The backend may put a user into rooms who is just coming back: both its connections are in them then, and the session goes on as if it had been in them before.
+func TestResumeWhereTheBackendHasPutIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, func(c *Config) { c.Engine, c.SessionTTL = memengine.New(logs), time.Minute })
+		w.hub.SetSessionKey([]byte("the key"))
+		hello := func() *returner {
+			r := &returner{person: w.dial(bearing(w.token("ann", map[string][]string{"**": {"join"}}, time.Hour)))}
+			r.hello()
+			return r
+		}
+		me := hello()
+		at := me.joins("log")
+		me.Drop()
+		synctest.Wait()
+		if _, err := w.hub.Publish("log", Post{Payload: data("1")}); err != nil {
+			t.Error(err)
+		}
+		again := hello()
+		fresh := again.id
+		joined := `{"type":"joined","room":"log","epoch":"` + at.Epoch + `","offset":%d%s}`
+		for room, target := range map[string]Target{"log": {User: "ann"}, "news": {Connection: fresh}} {
+			if _, err := w.hub.Join(target, room); err != nil {
+				t.Error(err)
+			}
+			again.hears(map[string]string{"log": fmt.Sprintf(joined, 1, ""), "news": `{"type":"joined","room":"news"}`}[room])
+		}
+		again.say(`{"type":"resume","id":"back","resume":%q,"rooms":[{"room":"log","epoch":%q,"offset":0}]}`, me.resume, at.Epoch)
+		again.id, again.resume = me.id, me.resume
+		again.hears(fmt.Sprintf(joined, 0, `,"recovered":true`), `{"type":"message","room":"log","epoch":"`+at.Epoch+`","offset":1,"data":1}`)
+		again.resumed(true)
+		if client, rooms, found := w.hub.Client(me.id); !found || client.User != "ann" || fmt.Sprint(rooms) != "[log news]" {
+			t.Errorf("%+v is in %v", client, rooms)
+		}
+		if _, _, found := w.hub.Client(fresh); found {
+			t.Error("the connection before the resume is still known")
+		}
+		if receipt, err := w.hub.Publish("news", Post{Payload: data("2")}); err != nil || receipt.Delivered != 1 {
+			t.Errorf("Publish = %+v, %v", receipt, err)
+		}
+		again.hears(`{"type":"message","room":"news","data":2}`)
 	})
 }

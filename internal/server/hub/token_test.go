@@ -155,6 +155,28 @@ func TestFewerRights(t *testing.T) {
 	})
 }
 
+// A fresh token that does not allow to see who is there ends the notices of it; the room stays.
+func TestFewerRightsToSee(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, true, nil)
+		ann, bob := w.user("ann", everything), w.user("bob", everything)
+		for _, room := range []string{"here", "there"} {
+			ann.say(`{"type":"join","id":1,"room":%q,"presence":true}`, room)
+			ann.hears(`{"type":"ack","id":1}`)
+		}
+		ann.say(`{"type":"token","token":%q}`, w.token("ann", map[string][]string{"**": {"join"}, "there": {"join", "presence"}}, time.Hour))
+		for _, room := range []string{"here", "there"} {
+			bob.say(`{"type":"join","id":1,"room":%q}`, room)
+			bob.hears(`{"type":"ack","id":1}`)
+		}
+		<-time.After(10 * time.Second)
+		ann.hears(`{"type":"presence","room":"there","count":2,"users":2,"joined":[{"connection":"` + bob.id + `","user":"bob"}],"left":[]}`)
+		ann.silent()
+		ann.say(`{"type":"leave","id":2,"room":"here"}`)
+		ann.hears(`{"type":"ack","id":2}`)
+	})
+}
+
 // TestDirectToUser holds that every connection of a user gets it, and that the token has to allow it.
 func TestDirectToUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
