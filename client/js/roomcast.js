@@ -961,13 +961,11 @@ export class Client {
     this.#expiresIn(m.token_ttl_ms);
     this.#permits = this.#limits.joins_per_second ?? UNLIMITED_JOINS;
     this.#permitsAt = Date.now();
-    const turn = this.#turn;
-    const { connection, session, resume } = this.#identity ?? m;
+    const { connection, session } = this.#identity ?? m;
     this.connection = connection;
     this.session = session;
-    if (resume && m.resume && this.#identity) this.#resume(m);
+    if (this.#identity?.resume) this.#resume(m); // whatever hello says: a server that has just begun may not know the key of the secrets yet
     else this.#begin(m);
-    if (turn !== this.#turn) return; // a handler has closed the client
     this.#ready?.resolve();
     this.#ready = null;
     this.#become("open");
