@@ -16,7 +16,7 @@ const PONG_TIMEOUT = 10_000;
 const LATE = 1_000; // a timer this much behind its time says that we were asleep, not that the server is gone
 const LONGEST_TIMER = 2 ** 31 - 1; // a longer one would fire at once
 const UNLIMITED_JOINS = 1e6; // per second, if the server names no limit
-const WINDOW = 240_000; // for which the server is sure to know an idempotency key again: its window is 5 min unless it is told otherwise, and a message may take a while to it
+const WINDOW = 240_000; // for which an idempotency key is sure to be known: the server's window, less what a message may take to it
 const ANEW = 4000; // the close code that does not end the session: we come back
 
 /** The close codes after which another attempt would end the same way, by name. */
@@ -832,7 +832,7 @@ export class Client {
     const { once, own } = entry;
     const safe = once && own?.kept && (own.wanted || own.joined || own.broken);
     if (!safe || this.#queue.length >= this.#limit()) return false;
-    if (why.code !== "throttled") entry.doubt ??= why; // then it was not stored
+    if (why.code !== "throttled") entry.doubt = why; // what is throttled was not stored
     this.#queue.push(entry);
     this.#queue.sort((a, b) => a.id - b.id);
     return true;
