@@ -41,8 +41,8 @@ type Engine interface {
 	// once, never two calls at a time. at is the position after which they begin, zero if the room keeps no history. Entries may come
 	// before Subscribe has returned. If entries could not be had any more, the offsets jump.
 	//
-	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way; a second time it
-	// does nothing.
+	// deliver does not block, and calls nothing of the engine but a cancel, of this subscription or of others: a delivery may end rooms. cancel
+	// ends it without waiting for a call that is under way; a second time it does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
 	// History returns up to limit entries of a room that follow since, oldest first and without a gap, or fewer if they are large; with the
