@@ -41,13 +41,13 @@ type Engine interface {
 	// once, never two calls at a time. at is the position after which they begin, zero if the room keeps no history. Entries may come
 	// before Subscribe has returned. If entries could not be had any more, the offsets jump.
 	//
-	// deliver does not block, and does not call the engine. cancel ends it without waiting for a call that is under way; a second time it
-	// does nothing.
+	// deliver does not block, and calls nothing of the engine but a cancel, of this subscription or of others: a delivery may end rooms. cancel
+	// ends it without waiting for a call that is under way; a second time it does nothing.
 	Subscribe(ctx context.Context, room string, deliver func(entries []Entry)) (at Position, cancel func(), err error)
 
 	// History returns up to limit entries of a room that follow since, oldest first and without a gap, or fewer if they are large; with the
-	// zero Position the last ones. None means that there are none. ErrHistoryGone says that what follows since cannot be had: its epoch is over, or
-	// the entries are older than what is kept.
+	// zero Position the last ones. None means that there are none. ErrHistoryGone says that what follows since cannot be had: its epoch is over, the
+	// entries are older than what is kept, or the room has not come so far, on no node.
 	History(ctx context.Context, room string, since Position, limit int) ([]Entry, error)
 
 	// Present says that somebody is there, on this node, with other Info than before, or Gone. It does not wait. The engine goes on saying so to
@@ -55,7 +55,7 @@ type Engine interface {
 	// is Gone here says nothing any more.
 	Present(m Member)
 
-	// Watch has changed called with all members there are, those of this node included, and then with every change, never two calls at a
+	// Watch has changed called with all members there are, perhaps none, those of this node included, then with every change, never two calls at a
 	// time and in the order of the changes of each member. A member of a node that has died is Gone after some time, unless another node presents it.
 	Watch(changed func(members []Member)) (cancel func())
 }

@@ -22,7 +22,8 @@ const (
 )
 
 // SuiteRetention is the Options.History, or whatever it is called, with which EngineSuite wants its engines: rooms whose names begin
-// with "log/", "short/", "brief/" and "small/". All others keep nothing.
+// with "log/", "short/", "brief/" and "small/", and last a kind for all others but those that begin with "live/". It matches the first ones
+// too, and the program's own, which begin with "\x01".
 func SuiteRetention() []roomcast.Retention {
 	begins := func(prefix string) func(string) bool {
 		return func(room string) bool { return strings.HasPrefix(room, prefix) }
@@ -32,6 +33,7 @@ func SuiteRetention() []roomcast.Retention {
 		{Name: "short", Match: begins("short/"), Messages: shortMessages},
 		{Name: "brief", Match: begins("brief/"), Age: briefAge},
 		{Name: "small", Match: begins("small/"), Bytes: smallBytes},
+		{Name: "rest", Match: func(room string) bool { return !strings.HasPrefix(room, "live/") }, Messages: 10_000, Bytes: 64 << 20},
 	}
 }
 

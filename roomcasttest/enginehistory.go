@@ -39,6 +39,7 @@ func (s *suite) testHistory(t *testing.T) {
 	t.Run("of a room without entries is none", s.historyNone)
 	t.Run("is there for who comes back", s.historyForReturning)
 	t.Run("of another epoch is gone", s.historyOfEpoch)
+	t.Run("of a place that never was is gone", s.historyAhead)
 	t.Run("heeds its context", s.historyHeedsContext)
 }
 
@@ -116,6 +117,19 @@ func (s *suite) historyOfEpoch(t *testing.T) {
 		gone(t, a, room, since, "this epoch never was")
 	}
 	gone(t, a, s.name("log/"), roomcast.Position{Epoch: "never", Offset: 1}, "the room has no entries, and this epoch never was")
+}
+
+func (s *suite) historyAhead(t *testing.T) {
+	a, room := s.nodes[0], s.name("log/")
+	last := publish(t, a, room, numbered("", 3)...)[2].Position
+	same(t, "what follows the last", history(t, a, room, last, 100), nil)
+	for _, node := range s.nodes {
+		subscribe(t, node, room)
+		eventuallyHistory(t, node, room, last, 100, nil)
+		for _, ahead := range []uint64{1, 2, 1000} {
+			gone(t, node, room, roomcast.Position{Epoch: last.Epoch, Offset: last.Offset + ahead}, "the room has never come so far")
+		}
+	}
 }
 
 func (s *suite) historyHeedsContext(t *testing.T) {

@@ -195,7 +195,7 @@ func (s *suite) liveOrder(t *testing.T) {
 // testRooms has rooms whose names are alike, or difficult.
 func (s *suite) testRooms(t *testing.T) {
 	names := []string{"a", "A", "a.b", "a/b", "a.*", "a.>", "*", ">", "$SYS.a", "a b", "a\tb\r\n", "a\x00b", "\x01node/a", "%41", `"a"`, `a\b`, "ä", "a\u0308", "🎈", "{a}", "a:b", "-", "_", "a="}
-	for _, kind := range []string{"log/", "", "\x01"} {
+	for _, kind := range []string{"log/", "live/", "", "\x01"} {
 		t.Run(fmt.Sprintf("of any name that begins with %q", kind), func(t *testing.T) {
 			var taps []*tap
 			for _, name := range append(names, strings.Repeat("é", 120), "") {
@@ -206,7 +206,7 @@ func (s *suite) testRooms(t *testing.T) {
 				taps = append(taps, subscribe(t, s.nodes[1], room))
 			}
 			for _, p := range taps {
-				if kind != "log/" {
+				if kind == "live/" || kind == "\x01" {
 					open(t, s.nodes[0], p)
 				}
 				publish(t, s.nodes[0], p.room, texts(p.room)...)

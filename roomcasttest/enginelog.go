@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast"
 )
@@ -177,6 +178,8 @@ func (s *suite) testSubscribe(t *testing.T) {
 	t.Run("says where it begins in a room without entries", s.subscribeAtEmpty)
 	t.Run("begins without a gap while others publish", s.subscribeAmid)
 	t.Run("ends when cancelled, alone", s.subscribeCancelled)
+	t.Run("is cancelled by deliveries", func(t *testing.T) { s.cancelledByDelivery(t, "log/", s.nodes[0]) })
+	t.Run("is cancelled by deliveries, in rooms that keep nothing", func(t *testing.T) { s.cancelledByDelivery(t, "live/", s.nodes[1]) })
 	t.Run("heeds its context", s.subscribeHeedsContext)
 	t.Run("outlives its context", s.subscribeOutlivesContext)
 }
@@ -228,6 +231,43 @@ func (s *suite) subscribeCancelled(t *testing.T) {
 		})
 	}
 	r.exactly(t, 1)
+}
+
+// cancelledByDelivery has a delivery of what the publisher publishes cancel its own subscription and that of another room.
+func (s *suite) cancelledByDelivery(t *testing.T, kind string, publisher roomcast.Engine) {
+	a, cancels, over := s.nodes[0], make(chan func(), 2), make(chan bool)
+	p := subscribeThen(t, a, s.name(kind), func() {
+		for range len(cancels) {
+			if (<-cancels)(); len(cancels) == 0 {
+				close(over)
+			}
+		}
+	})
+	other := subscribe(t, a, s.name(kind))
+	taps := []*tap{p, other, subscribe(t, a, p.room), subscribe(t, a, other.room)}
+	if kind == "live/" {
+		open(t, publisher, taps...)
+	}
+	cancels <- p.cancel
+	cancels <- other.cancel
+	hangs := time.AfterFunc(patience, func() { // not t.Fatal: the end of the test would wait for the same
+		panic("on node " + p.node + " a delivery calls cancel, which does not return; or nothing was delivered")
+	})
+	go func() { _ = publisher.Publish(context.Background(), p.room, texts("last")) }()
+	<-over
+	hangs.Stop()
+	for _, stays := range taps[2:] {
+		eventually(t, func() string {
+			publish(t, publisher, stays.room, texts("later")...)
+			if !stays.has("later") {
+				return fmt.Sprintf("nothing is delivered to %.60q on node %q any more, where another subscription was cancelled by a delivery", stays.room, stays.node)
+			}
+			return ""
+		})
+	}
+	if !p.has("last") || p.has("later") || other.has("later") {
+		t.Errorf("cancelled by a delivery, the subscriptions have been delivered %s and %s", list(p.got()), list(other.got()))
+	}
 }
 
 func (s *suite) subscribeHeedsContext(t *testing.T) {

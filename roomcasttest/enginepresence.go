@@ -21,6 +21,7 @@ type table struct {
 	overlap atomic.Bool // there was a call while another was under way
 
 	mu      sync.Mutex
+	calls   int
 	members map[string]roomcast.Member
 	infos   map[string][]string // all there were of a member, "gone" included
 }
@@ -40,6 +41,7 @@ func (w *table) changed(members []roomcast.Member) {
 	defer w.busy.Store(false)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.calls++
 	for _, m := range members {
 		if m.Gone {
 			delete(w.members, m.ID)
@@ -105,12 +107,28 @@ func leave(node roomcast.Engine, id string) roomcast.Member {
 }
 
 func (s *suite) testPresence(t *testing.T) {
+	t.Run("Watch begins with all there are, and if that is nobody", s.watchNobody)
 	t.Run("Watch begins with all there are, and goes on with every change", s.watchAll)
 	t.Run("changes of a member come in their order", s.watchOrder)
 	t.Run("a member that another node presents is that node's", s.presentTakeover)
 	t.Run("takes members of any kind", s.presentAnyKind)
 	t.Run("takes many members", s.presentMany)
 	t.Run("Watch ends when cancelled, alone", s.watchCancelled)
+}
+
+// watchNobody is the first to look at who is there: unless somebody has stayed of former runs, nobody is.
+func (s *suite) watchNobody(t *testing.T) {
+	for _, node := range s.nodes {
+		w := watch(t, node)
+		eventually(t, func() string {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.calls == 0 {
+				return fmt.Sprintf("a watcher on node %q has been told nothing, not that nobody is there", w.node)
+			}
+			return ""
+		})
+	}
 }
 
 func (s *suite) watchAll(t *testing.T) {

@@ -17,6 +17,7 @@ type tap struct {
 	room   string
 	at     roomcast.Position
 	cancel func()
+	then   func() // called after each delivery; nil is nothing
 
 	busy    atomic.Bool // a call is under way
 	overlap atomic.Bool // there was a call while another was under way
@@ -28,7 +29,13 @@ type tap struct {
 // subscribe subscribes until the end of the test.
 func subscribe(t *testing.T, node roomcast.Engine, room string) *tap {
 	t.Helper()
-	p := &tap{node: node.Node(), room: room}
+	return subscribeThen(t, node, room, nil)
+}
+
+// subscribeThen is subscribe; then is called after each delivery.
+func subscribeThen(t *testing.T, node roomcast.Engine, room string, then func()) *tap {
+	t.Helper()
+	p := &tap{node: node.Node(), room: room, then: then}
 	at, cancel, err := node.Subscribe(bounded(t), room, p.deliver)
 	if err != nil {
 		t.Fatalf("Subscribe(%.60q) on node %q: %v", room, p.node, err)
@@ -45,10 +52,13 @@ func (p *tap) deliver(entries []roomcast.Entry) {
 	}
 	defer p.busy.Store(false)
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, e := range entries {
 		e.Data, e.Except = bytes.Clone(e.Data), slices.Clone(e.Except)
 		p.entries = append(p.entries, e)
+	}
+	p.mu.Unlock()
+	if p.then != nil {
+		p.then()
 	}
 }
 

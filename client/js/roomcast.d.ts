@@ -115,13 +115,14 @@ export class Room {
     /**
      * Sends to every member of the room: a JSON value, or bytes as ArrayBuffer or a view of one. undefined is sent as null.
      * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. In a room with history
-     * every message is stored exactly once: it is sent again, with the same key, until the server has stored or refused it. In any other
-     * room nothing is sent twice: if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it
-     * was done is unknown.
+     * no message is stored twice: it is sent again, with the same key, until the server has stored or refused it, but not later than four
+     * minutes after the first time, or as somebody else: then the server would not know the key. In any other room nothing is sent
+     * twice. Where it is not sent again the promise is rejected, with `disconnected` if the connection broke before the ack, and whether it was done is unknown.
      * @param {any} data
      * @param {{ echo?: boolean, as?: string, key?: string, idempotencyKey?: string }} [options]  `echo: false`: to everyone but oneself.
      *   `as`: in this user's name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow
-     *   members. `idempotencyKey`: of the messages with the same, the room's history takes one; without it the client makes one.
+     *   members. `idempotencyKey`: of this user's messages (without users, this session's) with the same, the room's history takes one; without it
+     *   the client makes one.
      * @returns {Promise<Position | undefined>} resolved by the ack, with the message's place in the room's history
      */
     send(data: any, { echo, as, key, idempotencyKey }?: {

@@ -16,6 +16,7 @@ const PONG_TIMEOUT = 10_000;
 const LATE = 1_000; // a timer this much behind its time says that we were asleep, not that the server is gone
 const LONGEST_TIMER = 2 ** 31 - 1; // a longer one would fire at once
 const UNLIMITED_JOINS = 1e6; // per second, if the server names no limit
+const WINDOW = 240_000; // for which an idempotency key is sure to be known: the server's window, less what a message may take to it
 const ANEW = 4000; // the close code that does not end the session: we come back
 
 /** The close codes after which another attempt would end the same way, by name. */
@@ -366,13 +367,14 @@ export class Room {
   /**
    * Sends to every member of the room: a JSON value, or bytes as ArrayBuffer or a view of one. undefined is sent as null.
    * What is sent while there is no connection, or while the room is being joined, waits and leaves in order. In a room with history
-   * every message is stored exactly once: it is sent again, with the same key, until the server has stored or refused it. In any other
-   * room nothing is sent twice: if the connection breaks before the ack, the promise is rejected with `disconnected`, and whether it
-   * was done is unknown.
+   * no message is stored twice: it is sent again, with the same key, until the server has stored or refused it, but not later than four
+   * minutes after the first time, or as somebody else: then the server would not know the key. In any other room nothing is sent
+   * twice. Where it is not sent again the promise is rejected, with `disconnected` if the connection broke before the ack, and whether it was done is unknown.
    * @param {any} data
    * @param {{ echo?: boolean, as?: string, key?: string, idempotencyKey?: string }} [options]  `echo: false`: to everyone but oneself.
    *   `as`: in this user's name, if the token allows it. `key`: what it replaces, in rooms that keep the latest message per key for slow
-   *   members. `idempotencyKey`: of the messages with the same, the room's history takes one; without it the client makes one.
+   *   members. `idempotencyKey`: of this user's messages (without users, this session's) with the same, the room's history takes one; without it
+   *   the client makes one.
    * @returns {Promise<Position | undefined>} resolved by the ack, with the message's place in the room's history
    */
   send(data, { echo, as, key, idempotencyKey } = {}) {
@@ -589,7 +591,7 @@ export class Client {
     this.#state = "waiting"; // until it is decided below: what a handler sends now has to wait
     const unknown = "the connection ended before the answer: it is not known whether this was done";
     const error = new RoomcastError("disconnected", unknown, { closeCode: code });
-    for (const entry of this.#takeAll()) if (!this.#repeat(entry)) entry.fail(error);
+    for (const entry of this.#takeAll()) if (!this.#repeat(entry, error)) entry.fail(error);
     for (const own of this.#rooms.values()) {
       own.lost();
       if (!this.#identity?.resume) own.forgotten();
@@ -792,6 +794,9 @@ export class Client {
       entry.once = true;
       entry.frame = `${entry.frame.slice(0, -1)},"idempotency_key":"${this.#nonce}-${entry.id}"}`;
     }
+    const owner = this.user ?? this.session; // whose keys the server compares
+    if (entry.doubt && (entry.owner !== owner || Date.now() - entry.sentAt > WINDOW)) return entry.fail(entry.doubt); // it could be stored again
+    if (!entry.doubt) Object.assign(entry, { owner, sentAt: Date.now() });
     const limit = this.#limits.message_bytes ?? Infinity;
     if (bytesOver(entry.frame, limit)) { // sent all the same, it would end the connection for good
       return entry.fail(new RoomcastError("too_large", `the message is larger than ${limit} bytes`, { room: entry.own?.name }));
@@ -819,11 +824,15 @@ export class Client {
     return entries;
   }
 
-  /** Has a message sent again if that is safe and there is room for it. @param {ReturnType<typeof request>} entry */
-  #repeat(entry) {
+  /**
+   * Has a message sent again if that is safe and there is room for it.
+   * @param {ReturnType<typeof request>} entry @param {RoomcastError} why
+   */
+  #repeat(entry, why) {
     const { once, own } = entry;
     const safe = once && own?.kept && (own.wanted || own.joined || own.broken);
     if (!safe || this.#queue.length >= this.#limit()) return false;
+    if (why.code !== "throttled") entry.doubt = why; // what is throttled was not stored
     this.#queue.push(entry);
     this.#queue.sort((a, b) => a.id - b.id);
     return true;
@@ -961,13 +970,11 @@ export class Client {
     this.#expiresIn(m.token_ttl_ms);
     this.#permits = this.#limits.joins_per_second ?? UNLIMITED_JOINS;
     this.#permitsAt = Date.now();
-    const turn = this.#turn;
-    const { connection, session, resume } = this.#identity ?? m;
+    const { connection, session } = this.#identity ?? m;
     this.connection = connection;
     this.session = session;
-    if (resume && m.resume && this.#identity) this.#resume(m);
+    if (this.#identity?.resume) this.#resume(m); // whatever hello says: a server that has just begun may not know the key of the secrets yet
     else this.#begin(m);
-    if (turn !== this.#turn) return; // a handler has closed the client
     this.#ready?.resolve();
     this.#ready = null;
     this.#become("open");
@@ -1012,7 +1019,7 @@ export class Client {
     const error = new RoomcastError(m.code, m.message, { room: m.room, retryAfter: m.retry_after_ms });
     const entry = this.#take(m.id);
     if (!entry) this.#handlers.emit("error", error);
-    else if (PASSING.has(m.code) && entry.own && this.#repeat(entry)) this.#stall(entry.own, error.retryAfter);
+    else if (PASSING.has(m.code) && entry.own && this.#repeat(entry, error)) this.#stall(entry.own, error.retryAfter);
     else entry.fail(error);
   }
 
@@ -1066,13 +1073,17 @@ function deferred() {
 }
 
 /**
- * A request as it is sent, and whom its answer concerns. `once`: whether a message to a room has an idempotency key.
+ * A request as it is sent, and whom its answer concerns. `once`: whether a message to a room has an idempotency key. `doubt`: why it may have been
+ * stored although there was no ack; `sentAt`, `owner`: when and as whom it was sent that time.
  * @param {number} id @param {{ type: string, idempotency_key?: string }} message
  * @param {(answer: any) => void} done @param {(error: RoomcastError) => void} fail @param {Membership | null} own
  */
 function request(id, { type, ...members }, done, fail, own) {
   const once = type === "send" ? members.idempotency_key !== undefined : undefined;
-  return { id, frame: JSON.stringify({ type, id, ...members }), once, done, fail, own };
+  return {
+    id, frame: JSON.stringify({ type, id, ...members }), once, done, fail, own,
+    sentAt: 0, owner: /** @type {string | null} */ (null), doubt: /** @type {RoomcastError | null} */ (null),
+  };
 }
 
 const closed = () => new RoomcastError("closed", "the client was closed");

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,10 +11,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/api"
 	"github.com/roomcast/roomcast/internal/server/auth"
 	"github.com/roomcast/roomcast/roomcasttest"
@@ -116,6 +120,68 @@ func TestSendAs(t *testing.T) {
 		may.Send(`{"type":"send","room":"r","echo":false,"data":1,"as":"carol"}`)
 		if got := mayNot.Receive().String(); got != `{"type":"message","room":"r","from":{"user":"carol"},"data":1}` {
 			t.Errorf("as carol: %s", got)
+		}
+	})
+}
+
+// tardy is an engine that takes its time to store something, as one does that is far away or is choosing a leader.
+type tardy struct {
+	roomcast.Engine
+	takes  time.Duration
+	stored *atomic.Int32
+}
+
+func (e tardy) Publish(ctx context.Context, room string, entries []roomcast.Entry) error {
+	<-time.After(e.takes)
+	e.stored.Add(1)
+	return e.Engine.Publish(context.WithoutCancel(ctx), room, entries)
+}
+
+// batch sends a batch of n publications to a server whose engine takes its time for each, on the connection that it returns.
+func (r *running) batch(n int) net.Conn {
+	r.t.Helper()
+	conn := r.connect()
+	body := `{"publications":[` + strings.TrimSuffix(strings.Repeat(`{"to":{"room":"log"},"data":1},`, n), ",") + `]}`
+	fmt.Fprintf(conn, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-API-Key: correct-horse-16\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return conn
+}
+
+// TestLongBatch holds that a batch is answered, however long its publications take: what is not done by then is said not to be.
+func TestLongBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stored := new(atomic.Int32)
+		slow := func(s *Server) { s.engine.Engine = tardy{s.engine.Engine, api.WriteTimeout/2 + time.Second, stored} }
+		r := startWith(t, slow, "--api-key=correct-horse-16", "--history=**=1000")
+		res, err := http.ReadResponse(bufio.NewReader(r.batch(4)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Results []struct{ Error *struct{ Status int } }
+			Errors  int
+		}
+		if err := json.NewDecoder(res.Body).Decode(&got); err != nil || res.StatusCode != 200 || len(got.Results) != 4 || got.Errors != 2 || stored.Load() != 2 {
+			t.Fatalf("%s: %+v, %v, and %d are stored; want 4 results, of which 2 are errors", res.Status, got, err, stored.Load())
+		}
+		for i, result := range got.Results {
+			if failed := result.Error != nil; failed != (i > 1) || failed && result.Error.Status != 503 {
+				t.Errorf("result %d: %+v", i, result.Error)
+			}
+		}
+	})
+}
+
+// TestBatchOfNobody holds that a batch ends with the connection it came on.
+func TestBatchOfNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stored := new(atomic.Int32)
+		r := startWith(t, func(s *Server) { s.engine.Engine = tardy{s.engine.Engine, time.Second, stored} }, "--api-key=correct-horse-16", "--history=**=1000")
+		conn := r.batch(10)
+		<-time.After(1500 * time.Millisecond)
+		conn.Close()
+		<-time.After(time.Minute)
+		if n := stored.Load(); n != 2 {
+			t.Errorf("%d of 10 are stored, though the client went away while the second one was", n)
 		}
 	})
 }

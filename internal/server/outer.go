@@ -8,15 +8,11 @@ import (
 	"github.com/roomcast/roomcast/internal/server/api"
 )
 
-// writeTimeout is how long an answer may take to be written, save upgrades: a client that does not read its answers keeps a connection, and
-// holds up the end of the server.
-const writeTimeout = 30 * time.Second
-
-// bounded bounds the time for answers that are no upgrades.
+// bounded bounds the time for answers that are no upgrades. The API gives its own as much time anew when they are known.
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header["Upgrade"]) == 0 {
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer without a socket has none
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(api.WriteTimeout)) // a writer without a socket has none
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -271,6 +271,63 @@ test("what waits for another try goes with the next connection", async (t) => {
   assert.deepEqual(await send, place(58));
 });
 
+test("what may have been stored is not sent again when the server may have forgotten its key", async (t) => {
+  const { socket, room, back } = await settled(t);
+  const ack = { ...place(57), recovered: true };
+  const sends = [room.send(1)];
+  const [before] = socket.taken();
+  t.mock.timers.tick(180_000);
+  socket.end(1006);
+  const next = await back(ack);
+  assert.deepEqual(next.taken(), [before], "just four minutes later");
+  sends.push(room.send(2));
+  next.end(1006);
+  const last = await back(ack);
+  assert.deepEqual(last.taken().map((m) => m.data), [2]);
+  assert.equal((await refusal(/** @type {Promise<any>} */ (sends[0]))).code, "disconnected");
+});
+
+test("what was throttled was not stored, and is sent again whenever that may be", async (t) => {
+  const { socket, room } = await settled(t);
+  const refuse = (/** @type {any} */ more) => socket.say({ type: "error", id: socket.taken()[0].id, message: "", ...more });
+  const sends = [room.send(1), room.send(2)];
+  const [one, two] = socket.inbox;
+  refuse({ code: "throttled", retry_after_ms: 300_000 });
+  socket.say({ type: "error", id: two.id, code: "unavailable", message: "" });
+  t.mock.timers.tick(300_000);
+  assert.deepEqual(socket.taken().filter((m) => m.type === "send"), [one]);
+  socket.say({ type: "ack", id: one.id, ...place(58) });
+  assert.deepEqual(await sends[0], place(58));
+  assert.equal((await refusal(/** @type {Promise<any>} */ (sends[1]))).code, "unavailable", "which may have been stored");
+});
+
+test("what may have been stored is not sent again as somebody else, whose key is another", async (t) => {
+  for (const hello of [{ session: "s2" }, { user: "bob" }]) {
+    t.mock.timers.reset();
+    const { socket, room, back } = await settled(t);
+    const sent = room.send(1);
+    socket.taken();
+    socket.end(1006);
+    assert.deepEqual((await back({ ...place(57), recovered: true }, hello)).taken(), []);
+    assert.equal((await refusal(sent)).code, "disconnected");
+  }
+});
+
+test("a user's key is the same in another session", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const dialed = await opened({}, { user: "ann" });
+  const room = dialed.client.room("kitchen");
+  room.join();
+  dialed.socket.say({ type: "ack", id: dialed.socket.taken()[0].id, ...place(57) });
+  room.send(1);
+  const [before] = dialed.socket.taken();
+  dialed.socket.end(1006);
+  t.mock.timers.tick(60_000);
+  const next = await reopen(dialed, { user: "ann", session: "s2" });
+  next.say({ type: "ack", id: next.taken()[0].id, ...place(57), recovered: true });
+  assert.deepEqual(next.taken(), [before]);
+});
+
 test("what a room keeps is read without joining it, and page by page", async () => {
   const { client, socket } = await opened();
   const room = client.room("kitchen");

@@ -151,23 +151,38 @@ test("without an answer the next connection asks again, for what is known then",
   assert.deepEqual(events, [["joined", { again: true, recovered: true }]]);
 });
 
-test("a server that resumes nothing is not asked to", async (t) => {
+test("a server that has just begun, whose hello has no secret, is asked until it knows", async (t) => {
   const { client, socket, back } = await settled(t, { kitchen: place(57) });
   socket.end(1006);
   const next = await back({ connection: "c2", session: "s2" });
+  const [resume, ...none] = next.taken();
+  assert.deepEqual([resume.type, resume.resume, none], ["resume", "r1", []]);
+  next.say({ type: "error", id: resume.id, code: "unavailable", message: "" });
+  t.mock.timers.tick(500);
+  const [again] = next.taken();
+  next.say({ type: "joined", room: "kitchen", ...place(57), recovered: true }, resumed(again));
+  assert.deepEqual([client.connection, client.session, next.taken()], ["c1", "s1", []]);
+  assert.deepEqual(client.identity, { connection: "c1", session: "s1", resume: "r3" });
+});
+
+test("a server that resumes nothing is asked once", async (t) => {
+  const { client, socket, back } = await settled(t, { kitchen: place(57) });
+  socket.end(1006);
+  const next = await back({ connection: "c2", session: "s2" });
+  next.say({ type: "error", id: next.taken()[0].id, code: "forbidden", message: "" });
   assert.deepEqual(next.taken().map((m) => [m.type, m.since]), [["join", place(57)]]);
   assert.equal(client.connection, "c2");
   next.end(1006);
-  assert.deepEqual((await back()).taken().map((m) => m.type), ["join"], "nor is the one after it, with an old secret");
+  assert.deepEqual((await back({ connection: "c3", session: "s3" })).taken().map((m) => m.type), ["join"], "nor is the one after it asked, with an old secret");
 });
 
 test("what was left in between has no meaning for a later session", async (t) => {
   const { client, socket, back, room } = await settled(t, { kitchen: place(57) });
   socket.end(1006);
   room.leave();
-  const next = await back({});
-  next.say({ type: "joined", room: "kitchen", ...place(60) });
-  assert.deepEqual([room.joined, next.taken(), client.session], [true, [], "s1"]);
+  const next = await back();
+  next.say({ type: "error", id: next.taken()[0].id, code: "forbidden", message: "" }, { type: "joined", room: "kitchen", ...place(60) });
+  assert.deepEqual([room.joined, next.taken(), client.session], [true, [], "s2"]);
 });
 
 test("where the backend had put us we are again, or out if the session is over", async (t) => {
@@ -286,10 +301,10 @@ test("a handler may close the client when a room is lost with its session", asyn
     client.room("kitchen").join();
     socket.taken();
     socket.end(1006);
-    const next = await back(resumes ? second : {});
-    const requests = next.taken();
-    if (resumes) next.say(resumed(requests[0], { resumed: false }));
+    const next = await back();
+    const [resume, ...none] = next.taken();
+    next.say(resumes ? resumed(resume, { resumed: false }) : { type: "error", id: resume.id, code: "forbidden", message: "" });
     await turn();
-    assert.deepEqual([client.state, states.at(-1).state, sockets.length, requests.length], ["closed", "closed", 2, resumes ? 1 : 0]);
+    assert.deepEqual([client.state, states.at(-1).state, sockets.length, none], ["closed", "closed", 2, []]);
   }
 });

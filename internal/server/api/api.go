@@ -81,6 +81,10 @@ type API struct {
 
 const prefix = "/v1/"
 
+// WriteTimeout is how long an answer may take to be written: a client that does not read its answers keeps a connection, and holds up the end of
+// the server.
+const WriteTimeout = 30 * time.Second
+
 // documents are for everybody.
 var documents = []string{"/openapi.json", "/openapi.yaml", "/docs"}
 
@@ -177,8 +181,12 @@ func config() huma.Config {
 	return c
 }
 
-// marshal writes v. What cannot be written is lost: the client has gone, and huma would panic.
+// marshal writes v, for which the time begins now: what it tells of may have taken longer. What cannot be written is lost: the client has gone, and
+// huma would panic.
 func marshal(w io.Writer, v any) error {
+	if answer, ok := w.(http.ResponseWriter); ok {
+		_ = http.NewResponseController(answer).SetWriteDeadline(time.Now().Add(WriteTimeout)) // a writer without a socket has none
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -5,12 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
-const mostInBatch = 1000
+const (
+	mostInBatch = 1000
+	batchTime   = 20 * time.Second // after it no other publication of a batch is begun: whoever waits for the answer wants to know
+)
 
 // Batch is several publications.
 type Batch struct {
@@ -55,14 +60,19 @@ type BatchReceipt struct {
 	Errors  int           `json:"errors" doc:"How many of them are errors."`
 }
 
-// batch does all publications of a batch.
+// batch does the publications of a batch, as long as there is time and somebody waits for the answer.
 func (a *API) batch(ctx context.Context, b Batch) (BatchReceipt, error) {
 	if len(b.Publications) == 0 {
 		return BatchReceipt{}, invalid("body.publications", nil, "it is empty: send 1 to %d publications", mostInBatch)
 	}
 	all := BatchReceipt{Results: make([]BatchResult, len(b.Publications))}
+	until := time.Now().Add(batchTime)
 	for i, p := range b.Publications {
-		r, err := a.publishOne(ctx, place(i), p)
+		var r Receipt
+		var err error = problem(http.StatusServiceUnavailable, place(i), nil, "it was not begun, for those before it took more than %v: send it again", batchTime)
+		if ctx.Err() == nil && time.Now().Before(until) {
+			r, err = a.publishOne(ctx, place(i), p)
+		}
 		if err == nil {
 			all.Results[i].Receipt = &r
 			continue

@@ -82,6 +82,7 @@ func (a *API) publishing(described huma.API) {
 	register(described, operation{
 		id: "publish-batch", method: http.MethodPost, path: "/v1/batch", tag: tagPublish, summary: "Publish many messages",
 		description: "Up to 1,000 publications to rooms, users and connections, in at most 8 MiB. Each has a result of its own, and the answer is 200 even if all are errors. " +
+			"What has not been begun after 20 seconds is not done any more, and has the status 503. " +
 			"Idempotency keys are those of the publications: the header is refused.",
 		body: Batch{}, maxBody: maxBatch,
 		bodies: map[string]string{

@@ -16,7 +16,7 @@ type Post struct {
 	User    string           // in whose name; empty means nobody's
 	Key     string           // what the message is the latest of, for rooms that keep the latest only; empty means the user
 	Except  []Target         // who is left out, of those in the room
-	Once    string           // an idempotency key that counts on all nodes, if the room keeps a history; empty means none
+	Once    string           // an idempotency key that counts for the backend on all nodes, if the room keeps a history; empty means none
 }
 
 func (p Post) sender() protocol.Sender { return protocol.Sender{User: p.User} }
@@ -38,7 +38,7 @@ func (h *Hub) Publish(room string, p Post) (roomcast.Receipt, error) {
 		key = p.User
 	}
 	body := roomcast.Message{Data: protocol.AppendBody(nil, p.sender(), p.Payload)}
-	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{body}, Sessions: except, Key: key, Once: p.Once})
+	return h.rooms.Publish(room, roomcast.Publication{Messages: []roomcast.Message{body}, Sessions: except, Key: key, Once: onceOf("backend", "", p.Once)})
 }
 
 // PublishTo sends a direct message to the clients that t means, on any node, and counts them likewise. found is false if there are none. The error is

@@ -1,6 +1,9 @@
 package hub
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+
 	"github.com/roomcast/roomcast"
 	"github.com/roomcast/roomcast/internal/server/protocol"
 )
@@ -37,9 +40,13 @@ func (b *batch) flush() {
 		return
 	}
 	c := b.client
-	p := roomcast.Publication{Messages: b.messages, Key: b.key, Once: b.once}
+	self := c.self.Load()
+	p := roomcast.Publication{Messages: b.messages, Key: b.key, Once: onceOf("session", self.id, b.once)}
+	if c.user != "" {
+		p.Once = onceOf("user", c.user, b.once)
+	}
 	if p.Key == "" {
-		p.Key = c.self.Load().connection
+		p.Key = self.connection
 	}
 	if !b.echo {
 		p.Except = []*roomcast.Conn{c.conn}
@@ -66,4 +73,14 @@ func (b *batch) flush() {
 	}
 	clear(b.messages)
 	b.messages, b.ids = b.messages[:0], b.ids[:0]
+}
+
+// onceOf is an idempotency key as the engine has it, "" if there is none. An engine compares all keys of a room: one who is to take no other's gets a
+// name space of its own, and what is always of one length fits, whatever the names are.
+func onceOf(kind, owner, key string) string {
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(kind + "\x00" + owner + "\x00" + key)) // there is no \x00 in an owner
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

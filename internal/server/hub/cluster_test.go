@@ -254,17 +254,14 @@ func TestPositions(t *testing.T) {
 			a.hears(fmt.Sprintf(`{"type":"ack","id":%d,"epoch":%q,"offset":%d}`, i, at.Epoch, i+1))
 			b.hears(fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":%d,"from":{"connection":%q},"data":%d}`, at.Epoch, i+1, a.id, i))
 		}
-		for i, p := range []*returner{a, b, a} {
-			p.say(`{"type":"send","id":9,"room":"log","echo":false,"idempotency_key":"k","data":9}`)
-			p.hears(fmt.Sprintf(`{"type":"ack","id":9,"epoch":%q,"offset":4}`, at.Epoch))
+		for i := range 3 {
+			a.say(`{"type":"send","id":9,"room":"log","echo":false,"idempotency_key":"k","data":9}`)
+			a.hears(fmt.Sprintf(`{"type":"ack","id":9,"epoch":%q,"offset":4}`, at.Epoch))
 			if i == 0 {
 				b.hears(fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":4,"from":{"connection":%q},"data":9}`, at.Epoch, a.id))
 			}
 		}
 		b.silent()
-		if receipt, err := all[1].hub.Publish("log", Post{Payload: data("9"), Once: "k"}); err != nil || receipt != (roomcast.Receipt{At: roomcast.Position{Epoch: at.Epoch, Offset: 4}, Again: true}) {
-			t.Errorf("Publish = %+v, %v", receipt, err)
-		}
 		late := all[0].arrive()
 		for _, since := range []struct {
 			epoch   string
@@ -279,6 +276,64 @@ func TestPositions(t *testing.T) {
 			}
 			late.say(`{"type":"leave","id":2,"room":"log"}`)
 			late.hears(`{"type":"ack","id":2}`)
+		}
+	})
+}
+
+// An idempotency key is its owner's, on whatever node and connection: the backend's, a user's or, without users, a session's. Nobody else's with the same name
+// keeps a message from being sent.
+func TestKeysAreTheirOwners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		client := func(p *person, key string, offset int) {
+			t.Helper()
+			p.say(`{"type":"send","id":1,"room":"log","echo":false,"idempotency_key":%q,"data":0}`, key)
+			synctest.Wait()
+			waiting := p.Waiting()
+			if got, want := waiting[len(waiting)-1].String(), fmt.Sprintf(`"offset":%d}`, offset); !strings.HasPrefix(got, `{"type":"ack"`) || !strings.HasSuffix(got, want) {
+				t.Errorf("sent with key %q, and heard %s, want the ack with %s", key, got, want)
+			}
+		}
+		backend := func(w *world, key string, offset uint64, again bool) {
+			t.Helper()
+			if r, err := w.hub.Publish("log", Post{Payload: data("0"), Once: key}); err != nil || r.At.Offset != offset || r.Again != again {
+				t.Errorf("Publish with key %q = %+v, %v, want offset %d, again %t", key, r, err, offset, again)
+			}
+		}
+		a, b := all[0].arrive(), all[1].arrive()
+		a.joins("log")
+		b.joins("log")
+		client(a.person, "k", 1)
+		backend(all[1], "k", 2, false)
+		client(b.person, "k", 3)
+		backend(all[0], "k", 2, true)
+		client(b.person, "k", 3)
+		a.Drop()
+		synctest.Wait()
+		back := a.back(all[1], "")
+		back.Receive()
+		back.resumed(true)
+		client(back.person, "k", 1)
+		backend(all[0], strings.Repeat("x", 255), 4, false) // as long as the API takes them
+	})
+}
+
+// All clients of a user share its keys.
+func TestKeysOfUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, true)
+		for _, c := range []struct {
+			w      *world
+			user   string
+			offset int
+		}{{all[0], "ann", 1}, {all[1], "ann", 1}, {all[1], "bob", 2}, {all[0], "bob", 2}} {
+			p := c.w.user(c.user, everything)
+			p.say(`{"type":"join","id":1,"room":"log"}`)
+			p.Receive()
+			p.say(`{"type":"send","id":2,"room":"log","echo":false,"idempotency_key":"k","data":0}`)
+			if got, want := p.Receive().String(), fmt.Sprintf(`"offset":%d}`, c.offset); !strings.HasPrefix(got, `{"type":"ack","id":2`) || !strings.HasSuffix(got, want) {
+				t.Errorf("%s hears %s, want the ack with %s", c.user, got, want)
+			}
 		}
 	})
 }
