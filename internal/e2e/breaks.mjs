@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setInterval } from "node:timers/promises";
 import { Door } from "./door.mjs";
 import { mint, next, record, rejection } from "./roomcastserver.mjs";
 
@@ -25,6 +26,11 @@ export async function member(where, user, name, how) {
   return m;
 }
 /** @typedef {Awaited<ReturnType<typeof member>>} Member */
+
+/** Waits until it holds. @param {() => Promise<boolean>} holds */
+export async function until(holds) {
+  for await (const _ of setInterval(50)) if (await holds()) return;
+}
 
 /** Waits until this is the last it has heard, and returns all. @param {Member} m @param {any} last @returns {Promise<any[]>} */
 export async function heardTo({ heard, room }, last) {
@@ -175,6 +181,7 @@ export function breaks(servers) {
     const dan = door.dial({ token: () => tokenOf("dan") });
     await dan.ready();
     const put = next(dan, "joined");
+    await until(async () => (await other.api("GET", "/v1/connections?user=dan")).total > 0); // that takes a moment
     assert.deepEqual(await other.api("PUT", "/v1/users/dan/rooms/log%2Fput"), { joined: 1 });
     const room = await put;
     const heard = record(room, "message"), lefts = record(room, "left");

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setInterval } from "node:timers/promises";
-import { breaks, heardTo, HISTORY, inPlace, member, nobodyLeft, numbered, options, publish } from "./breaks.mjs";
+import { breaks, heardTo, HISTORY, inPlace, member, nobodyLeft, numbered, options, publish, until } from "./breaks.mjs";
 import { Door, isReady } from "./door.mjs";
 import { next, record, RoomcastServer, SECRET, somePort } from "./roomcastserver.mjs";
 
@@ -53,11 +53,6 @@ async function freePorts(n) {
     if (free) ports.add(port);
   }
   return [...ports];
-}
-
-/** Waits until it holds. @param {() => Promise<boolean>} holds */
-async function until(holds) {
-  for await (const _ of setInterval(50)) if (await holds()) return;
 }
 
 /** @param {Endpoint} server */
