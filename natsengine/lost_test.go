@@ -113,6 +113,31 @@ func TestLastMessageIsDeleted(t *testing.T) {
 	l.await(3)
 }
 
+// Who was away when NATS came back without its end hears also what was stored meanwhile in a room that has lost nothing.
+func TestTailAfterALoss(t *testing.T) {
+	b := newBroker(t)
+	p := newPassage(t, strings.TrimPrefix(b.srv.ClientURL(), "nats://"))
+	speaks, hears := b.node(), b.node(func(o *Options) { o.URL = p.url() })
+	other, quiet := listen(t, hears, "other"), listen(t, hears, "quiet")
+	publish(t, speaks, "quiet", "a")
+	quiet.await(1)
+	restore := b.backUp()
+	for _, e := range []*Engine{speaks, hears} {
+		eventually(t, "the node is ready again", func() bool { return e.Ready() == nil })
+	}
+	last := publish(t, speaks, "other", numbered("x", 20)...)
+	other.await(len(last))
+	eventually(t, "the tail is known to be right so far", func() bool { return hears.roomNamed("quiet").through() > 3 })
+	p.swallow.Store(true)
+	p.cut()
+	restore()
+	entries := texts("b")
+	eventually(t, "it is stored", func() bool { return speaks.Publish(t.Context(), "quiet", entries) == nil })
+	p.swallow.Store(false)
+	p.cut()
+	quiet.await(2)
+}
+
 // What was missed while the connection was away is more than fits into one answer.
 func TestLargeTails(t *testing.T) {
 	b := newBroker(t)

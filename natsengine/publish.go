@@ -247,6 +247,9 @@ func (r *room) store(o *outgoing) (storing, error) {
 		if h, cause = r.newestHead(ctx); cause != nil {
 			continue
 		}
+		if unsure != nil && h.seq < unsure.seq {
+			unsure = &h // what follows it is looked at as soon as there is something, which may be more than it seems now
+		}
 		if unsure != nil && h.seq != unsure.seq {
 			var s storing
 			if s, cause = r.find(ctx, *unsure, h.place, o); cause == nil && s.head.seq != 0 || errors.Is(cause, errUnknown) {

@@ -74,7 +74,7 @@ func (r *room) accept(b *batch) {
 // noteLocked remembers the newest batch there is.
 func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
-		r.head, r.known = h, true
+		r.head, r.known, r.doubt = h, true, time.Time{}
 		r.kind.saw(h.seq)
 		if r.moved != nil {
 			close(r.moved)
@@ -176,11 +176,16 @@ func (r *room) newestHead(ctx context.Context) (base, error) {
 	return r.baseLocked(), nil
 }
 
-// mayHaveLost reports whether somebody here has been handed what is not in the stream any more.
+// mayHaveLost reports whether somebody here has been handed what is not in the stream any more. If not, what the stream gets under sequences known from before
+// is looked for all the same.
 func (r *room) mayHaveLost(f found) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.reader != nil && r.reader.tail.seq > f.last && r.reader.tail.seq <= f.seen
+	if r.reader == nil {
+		return false
+	}
+	r.reader.through = min(r.reader.through, f.last)
+	return r.reader.tail.seq > f.last && r.reader.tail.seq <= f.seen
 }
 
 // verify begins another epoch in the room if its end is lost. Who publishes does so too, but in a room in which nobody here does, nothing would be heard any more

@@ -156,8 +156,8 @@ func (e *Engine) suspectTails() {
 	for _, r := range e.allRooms() {
 		r.mu.Lock()
 		r.known = false
-		if r.reader != nil {
-			r.reader.checked = time.Time{}
+		if r.reader != nil { // also what was known before: NATS may have lost it, and stored something else since
+			r.reader.checked, r.reader.through = time.Time{}, 0
 		}
 		r.mu.Unlock()
 	}
