@@ -32,7 +32,7 @@ func (h *Hub) History(room string, r Reading) (entries []roomcast.Entry, err err
 	if r.Before == (roomcast.Position{}) {
 		entries, err = h.config.Engine.History(ctx, room, r.Since, r.Limit)
 	} else {
-		entries, err = h.earlier(ctx, room, r.Before, r.Limit)
+		entries, err = h.earlier(ctx, room, r)
 	}
 	return cut(entries, r.Bytes, r.Since != (roomcast.Position{})), err
 }
@@ -55,13 +55,36 @@ func cut(entries []roomcast.Entry, bytes int, first bool) []roomcast.Entry {
 	return entries
 }
 
-// earlier returns the last entries before a position that are kept. An engine reads forwards, and all or nothing, so that where they begin is searched for
-// if some are not kept any more.
-func (h *Hub) earlier(ctx context.Context, room string, before roomcast.Position, limit int) (entries []roomcast.Entry, err error) {
-	end := before.Offset - min(1, before.Offset) // the last that is wanted
-	low, high := end-min(uint64(limit), end), end
-	for after := low; low < high; after = low + (high-low)/2 {
-		found, err := h.between(ctx, room, before.Epoch, after, end)
+// pieces is how many entries are read at first of those before a place; then it is twice as many each time.
+const pieces = 8
+
+// earlier returns the last entries before a place that are kept. An engine reads forwards, so they are read in pieces, until they are enough.
+func (h *Hub) earlier(ctx context.Context, room string, r Reading) (all []roomcast.Entry, err error) {
+	end := r.Before.Offset - min(1, r.Before.Offset) // the last that is wanted
+	for n, bytes := pieces, 0; end > 0 && len(all) < r.Limit && bytes < r.Bytes; n *= 2 {
+		begin := end - min(end, uint64(min(n, r.Limit-len(all))))
+		piece, err := h.kept(ctx, room, r.Before.Epoch, begin, end)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range piece {
+			bytes += len(e.Data)
+		}
+		all = append(piece, all...)
+		if uint64(len(piece)) < end-begin {
+			break // what is in front of it is not kept any more
+		}
+		end = begin
+	}
+	return all, nil
+}
+
+// kept returns those of the entries between two offsets that are kept. All or nothing is what an engine reads, so that where they begin is searched for if some
+// are not kept any more.
+func (h *Hub) kept(ctx context.Context, room, epoch string, after, end uint64) (entries []roomcast.Entry, err error) {
+	low, high := after, end
+	for ; low < high; after = low + (high-low)/2 {
+		found, err := h.between(ctx, room, epoch, after, end)
 		switch {
 		case err == nil:
 			entries, high = found, after

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,5 +147,42 @@ func TestHistoryUnavailable(t *testing.T) {
 		engine.Close()
 		p.say(`{"type":"history","id":1,"room":"log"}`)
 		p.hearsError("1", "unavailable", "away")
+	})
+}
+
+// measured is an engine that counts the entries that are read.
+type measured struct {
+	roomcast.Engine
+	read int
+}
+
+func (m *measured) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	entries, err := m.Engine.History(ctx, room, since, limit)
+	m.read += len(entries)
+	return entries, err
+}
+
+// Who reads back is given no more bytes than fit, and not much more is read.
+func TestHistoryBackIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memengine.New(logs)
+		defer memory.Close()
+		m := &measured{Engine: memory}
+		w := start(t, false, func(c *Config) { c.Engine = m })
+		var at roomcast.Position
+		for range 90 {
+			r, err := w.hub.Publish("log", Post{Payload: data(`"` + strings.Repeat("x", 90) + `"`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = r.At
+		}
+		for bytes, want := range map[int]int{1: 1, 250: 2, 1500: 15, 1 << 20: 89} {
+			m.read = 0
+			got, err := w.hub.History("log", Reading{Before: at, Limit: 100, Bytes: bytes})
+			if err != nil || len(got) != want || got[len(got)-1].Position.Offset != at.Offset-1 || m.read > 3*want+pieces {
+				t.Errorf("%d bytes before %v: %d entries, %v, of %d that were read; want %d", bytes, at, len(got), err, m.read, want)
+			}
+		}
 	})
 }

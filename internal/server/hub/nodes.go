@@ -34,6 +34,7 @@ type deedAt struct {
 	do           deed // doJoin or doLeave
 	room, reason string
 	at           time.Time
+	act          uint64 // session.acts with it
 }
 
 // kick is a session that has been expelled.
@@ -50,7 +51,8 @@ func (r *roster) note(s *session, cmd command) {
 		return
 	}
 	s.deeds = slices.DeleteFunc(s.deeds, func(d deedAt) bool { return d.room == cmd.Room || time.Since(d.at) > movedLately })
-	s.deeds = append(s.deeds, deedAt{cmd.Do, cmd.Room, cmd.Reason, time.Now()})
+	s.acts++
+	s.deeds = append(s.deeds, deedAt{cmd.Do, cmd.Room, cmd.Reason, time.Now(), s.acts})
 }
 
 // noteKickLocked remembers that a session has been expelled.
@@ -75,7 +77,7 @@ func (r *roster) missedLocked(id string, s *session, rec record) (missed []comma
 		return nil
 	}
 	for _, d := range s.deeds {
-		if _, in := rec.Rooms[d.room]; in != (d.do == doJoin) && time.Since(d.at) < movedLately {
+		if _, in := rec.Rooms[d.room]; d.act > rec.Knew && in != (d.do == doJoin) && time.Since(d.at) < movedLately {
 			missed = append(missed, command{Do: d.do, Room: d.room, Reason: d.reason})
 		}
 	}

@@ -104,7 +104,9 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 		errands = append(errands, errand{node, cmd})
 	}
 	sum := h.perform(cmd)
-	sum.Moved = nil // which this node has just asked for
+	maps.DeleteFunc(sum.Moved, func(_, node string) bool {
+		return slices.ContainsFunc(errands, func(e errand) bool { return e.node == node }) // asked in any case
+	})
 	errs := h.run(errands, &sum)
 	for range mostMoves {
 		if cmd.Do == doSend && sum.Delivered+sum.Failed > 0 {
@@ -219,7 +221,7 @@ func (h *Hub) move(s *session, cmd command, o *outcome) {
 		}
 		if done {
 			h.roster.note(s, cmd)
-			h.settle(s) // also if it goes to another node now
+			h.announceNow(s) // it may go to another node now
 			o.Done++
 			return
 		}

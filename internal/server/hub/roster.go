@@ -33,7 +33,9 @@ type session struct {
 	turn    uint64    // grows with its connections, and is no less than the time of the last one, in milliseconds: of two nodes that claim it, the one with more has it
 	from    uint64    // one more than the turn of whom it was taken over from with its rooms; 0 if they were not known
 	moved   time.Time // when another node took it from this one
-	deeds   []deedAt  // of the backend, lately
+	acts    uint64    // how often the backend has put it into a room or taken it out
+	knew    uint64    // of those, how many were known when it was taken over
+	deeds   []deedAt  // the latest of them, of this node
 	rooms   map[string]grip
 	client  *client // connected to this node; nil otherwise
 	waits   *wait   // of this node and not connected; nil otherwise
@@ -171,7 +173,7 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 		s = &session{id: t.id, connection: t.connection, user: c.user}
 		r.addLocked(s)
 	} else {
-		s.from = s.turn + 1
+		s.from, s.knew = s.turn+1, s.acts
 	}
 	r.waiting.leave(s)
 	before = s.client
@@ -417,6 +419,8 @@ func (r *roster) client(s *session) *client {
 type record struct {
 	Turn       uint64           `json:"t"`
 	From       uint64           `json:"f,omitempty"`
+	Acts       uint64           `json:"d,omitempty"`
+	Knew       uint64           `json:"k,omitempty"`
 	Connection string           `json:"c"`
 	User       string           `json:"u,omitempty"`
 	Address    string           `json:"a,omitempty"`
@@ -439,7 +443,8 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		r.mu.RUnlock()
 		return roomcast.Member{}, false
 	}
-	rec := record{Turn: s.turn, From: s.from, Connection: s.connection, User: s.user, Address: s.address, Rooms: make(map[string]uint8, len(s.rooms))}
+	rec := record{Turn: s.turn, From: s.from, Acts: s.acts, Knew: s.knew, Connection: s.connection, User: s.user, Address: s.address,
+		Rooms: make(map[string]uint8, len(s.rooms))}
 	left := mostRooms
 	for room, g := range s.rooms {
 		if left -= 2*len(room) + len(`"":3,`); left < 0 { // in JSON a byte of a name is two at most
@@ -491,7 +496,7 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client, missed [
 	if s.node == r.node {
 		s.moved = time.Now()
 	}
-	s.node, s.turn, s.address = m.Node, rec.Turn, rec.Address
+	s.node, s.turn, s.acts, s.address = m.Node, rec.Turn, max(s.acts, rec.Acts), rec.Address
 	for room := range s.rooms {
 		if _, stays := rec.Rooms[room]; !stays {
 			r.exitLocked(s, room)

@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+
+	"github.com/roomcast/roomcast"
+)
+
+// What a client has done since the backend has taken it out of a room, or put it in, counts, also if it comes back to another node soon after.
+func TestOldLeaveStaysUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		me.say(`{"type":"join","id":1,"room":"r"}`)
+		me.hears(`{"type":"ack","id":1}`)
+		if n, err := all[0].hub.Leave(Target{Connection: me.id}, "r", "enough"); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		me.hears(`{"type":"left","room":"r","reason":"enough"}`)
+		me.say(`{"type":"join","id":2,"room":"r"}`)
+		me.hears(`{"type":"ack","id":2}`)
+		synctest.Wait() // all nodes know
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hears(`{"type":"joined","room":"r"}`)
+		again.resumed(true)
+		again.silent()
+	})
+}
+
+// The same with what it has left.
+func TestOldJoinStaysUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		if n, err := all[0].hub.Join(Target{Connection: me.id}, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		me.hears(`{"type":"joined","room":"r"}`)
+		me.say(`{"type":"leave","id":2,"room":"r"}`)
+		me.hears(`{"type":"ack","id":2}`)
+		synctest.Wait()
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.resumed(true)
+		again.silent()
+	})
+}
+
+// slowRoom is an engine whose room "slow" takes until the gate is open.
+type slowRoom struct {
+	roomcast.Engine
+	gate chan struct{}
+}
+
+func (e slowRoom) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
+	if room == "slow" {
+		<-e.gate
+	}
+	return e.Engine.Subscribe(ctx, room, deliver)
+}
+
+// The session goes to another node while this one, which is asked, is about to put it into a room.
+func TestBackendFollowsWhoMovesAwayMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 0 {
+				c.Engine = slowRoom{c.Engine, gate}
+			}
+		})
+		me := all[0].arrive()
+		me.say(`{"type":"join","id":1,"room":"r"}`)
+		me.hears(`{"type":"ack","id":1}`)
+		synctest.Wait()
+		type result struct {
+			n   int
+			err error
+		}
+		done := make(chan result, 1)
+		go func() {
+			n, err := all[0].hub.Join(Target{Connection: me.id}, "slow")
+			done <- result{n, err}
+		}()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hears(`{"type":"joined","room":"r"}`)
+		again.resumed(true)
+		for { // not synctest.Wait: the old connection waits for a mutex
+			if c, _, _ := all[0].hub.Client(me.id); c.Node == all[1].hub.roster.node {
+				break
+			}
+			runtime.Gosched()
+		}
+		close(gate)
+		r := <-done
+		synctest.Wait()
+		_, rooms, _ := all[1].hub.Client(me.id)
+		if r != (result{1, nil}) || len(rooms) != 2 {
+			t.Errorf("Join = %+v, and the client is in %v; want it to be in two rooms", r, rooms)
+		}
+	})
+}
