@@ -13,6 +13,12 @@ const format = 1
 // request is all that is in a message among notices that asks the node that has stored last to let others store: see room.yield.
 const request = 2
 
+// What passes in rooms without history begins with liveFormat, and a number.
+const (
+	liveFormat = 3
+	liveHead   = 1 + 8
+)
+
 // entry flags
 const (
 	flagBinary = 1 << iota
@@ -89,13 +95,21 @@ func (b *batch) entries() ([]roomcast.Entry, error) {
 	return entries, err
 }
 
-// encodeLive is a message of a room without history.
-func encodeLive(bodies [][]byte) []byte {
-	size := 12
+// passing is what was published at once in a room without history.
+type passing struct {
+	node    string // that published it
+	number  uint64 // grows with what the node publishes
+	entries []roomcast.Entry
+}
+
+// encodePassing is a message of a room without history, whose number is still to be set.
+func encodePassing(node string, bodies [][]byte) []byte {
+	size := liveHead + len(node) + 12
 	for _, b := range bodies {
 		size += len(b)
 	}
-	data := append(make([]byte, 0, size), format)
+	data := append(make([]byte, 0, size), liveFormat)
+	data = appendString(data[:liveHead], node)
 	data = binary.AppendUvarint(data, uint64(len(bodies)))
 	for _, b := range bodies {
 		data = append(data, b...)
@@ -103,16 +117,20 @@ func encodeLive(bodies [][]byte) []byte {
 	return data
 }
 
-func decodeLive(data []byte) ([]roomcast.Entry, error) {
-	r := scanner{rest: data}
-	if r.byte() != format {
-		return nil, errFormat
+func setNumber(data []byte, n uint64) { binary.BigEndian.PutUint64(data[1:], n) }
+
+func decodePassing(data []byte) (p passing, err error) {
+	if len(data) < liveHead || data[0] != liveFormat {
+		return p, errFormat
 	}
+	r := scanner{rest: data[liveHead:]}
+	p.node, p.number = r.string(), binary.BigEndian.Uint64(data[1:])
 	count := r.uvarint()
 	if count == 0 { // or it is not there
-		return nil, errFormat
+		return p, errFormat
 	}
-	return decodeEntries(r.rest, count)
+	p.entries, err = decodeEntries(r.rest, count)
+	return p, err
 }
 
 func encodeEntry(e *roomcast.Entry) []byte {

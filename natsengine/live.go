@@ -26,6 +26,9 @@ type liveRoom struct {
 	name string
 	subs atomic.Pointer[[]*subscription] // replaced, never changed, with live.mu held
 
+	// latest is the number of the latest message of each node that publishes here; owned by who calls receive.
+	latest map[string]uint64
+
 	mu  sync.Mutex // held while NATS is told, which may take a while
 	sub *nats.Subscription
 }
@@ -35,7 +38,7 @@ func (l *live) subscribe(room string, deliver func([]roomcast.Entry)) (cancel fu
 	l.mu.Lock()
 	r := l.rooms[room]
 	if r == nil {
-		r = &liveRoom{e: l.e, name: room}
+		r = &liveRoom{e: l.e, name: room, latest: map[string]uint64{}}
 		r.subs.Store(new([]*subscription{s}))
 		l.rooms[room] = r
 	} else {
@@ -91,16 +94,35 @@ func (l *live) len() int {
 
 // receive is what another node has published: see inbox.dispatch.
 func (r *liveRoom) receive(m *nats.Msg) {
-	entries, err := decodeLive(m.Data)
+	p, err := decodePassing(m.Data)
 	if err != nil {
 		r.e.malformed(r.name, err)
 		return
 	}
+	if !r.isNext(p) {
+		return
+	}
 	for _, s := range *r.subs.Load() {
 		if !s.over.Load() {
-			s.deliver(entries)
+			s.deliver(p.entries)
 		}
 	}
+}
+
+// mostLatest is of how many nodes the latest number is known. Nodes have other names after each start.
+const mostLatest = 1000
+
+// isNext reports whether a message comes in its turn. A NATS server that was cut off hands on what it has kept when it is back: to the node that has published it and has
+// gone to another server, for which it is not an echo any more, and to the others behind what that node has published since. It comes once or not at all.
+func (r *liveRoom) isNext(p passing) bool {
+	if p.node == r.e.o.Node || p.number <= r.latest[p.node] {
+		return false
+	}
+	if len(r.latest) == mostLatest {
+		clear(r.latest)
+	}
+	r.latest[p.node] = p.number
+	return true
 }
 
 // publish never waits for anything. What cannot be sent is lost. Nothing is sent while this node is the only one.
@@ -129,7 +151,7 @@ func (l *live) publish(room string, entries []roomcast.Entry) error {
 }
 
 func (l *live) put(subject string, bodies [][]byte) {
-	if !l.e.calls.up.Load() || !l.out.add(subject, encodeLive(bodies)) {
+	if !l.e.calls.up.Load() || !l.out.add(subject, encodePassing(l.e.o.Node, bodies)) {
 		l.e.stats.unsent.Add(uint64(len(bodies)))
 	}
 }
@@ -142,20 +164,23 @@ func tooLarge(bytes int, room string, limit int) error {
 type outbox struct {
 	wake chan struct{} // cap 1: something waits; never closed
 
-	mu    sync.Mutex
-	queue []*nats.Msg
-	bytes int
+	mu     sync.Mutex
+	queue  []*nats.Msg
+	bytes  int
+	number uint64 // of the latest message
 }
 
 const outboxBytes = 16 << 20
 
-// add reports whether there was room.
+// add gives a message its number, and reports whether there was room.
 func (o *outbox) add(subject string, data []byte) bool {
 	o.mu.Lock()
 	if o.bytes > outboxBytes {
 		o.mu.Unlock()
 		return false
 	}
+	o.number++
+	setNumber(data, o.number)
 	o.queue = append(o.queue, &nats.Msg{Subject: subject, Data: data})
 	o.bytes += len(data) + len(subject)
 	o.mu.Unlock()

@@ -16,6 +16,7 @@ func Check(r Room) []Violation {
 	}
 	if r.Keeps > 0 {
 		c.learn()
+		c.lookBack()
 		c.checkStored()
 		c.checkTime()
 	}
@@ -36,8 +37,46 @@ type checker struct {
 	at    map[Position]Seen   // what is where, as whoever said it first said
 	said  map[Position]string // who that was
 	where map[ID]Position     // the other way round
+	heads map[string][]head   // by epoch, in the order of time
 	last  Position            // the highest position there is
 	found []Violation
+}
+
+// head is how far a room had come at a time, as far as anybody has seen.
+type head struct {
+	time   time.Duration
+	offset uint64
+}
+
+// lookBack finds out how far the room had come when.
+func (c *checker) lookBack() {
+	c.heads = map[string][]head{}
+	for _, r := range c.room.Readers {
+		for _, e := range r.Events {
+			if e.Kind == Message || e.Kind == Joined {
+				c.heads[e.At.Epoch] = append(c.heads[e.At.Epoch], head{e.Time, e.At.Offset})
+			}
+		}
+	}
+	for _, heads := range c.heads {
+		slices.SortFunc(heads, func(a, b head) int { return cmp.Compare(a.time, b.time) })
+		for i := range heads[1:] {
+			heads[i+1].offset = max(heads[i+1].offset, heads[i].offset)
+		}
+	}
+}
+
+// seenLate is how long it takes until somebody sees what is stored, about.
+const seenLate = time.Second
+
+// headAt is how far the room had come at a time. A node that lags behind says less.
+func (c *checker) headAt(epoch string, t time.Duration) uint64 {
+	heads := c.heads[epoch]
+	n, _ := slices.BinarySearchFunc(heads, t+seenLate, func(h head, t time.Duration) int { return cmp.Compare(h.time, t) })
+	if n == 0 {
+		return 0
+	}
+	return heads[n-1].offset
 }
 
 func (c *checker) report(rule Rule, who, format string, args ...any) {
@@ -187,7 +226,7 @@ func (f *follower) joined(e Event) {
 		f.report(RuleHole, f.reader.Name, "at %v it asked for what follows %v, and the epoch is %q", e.Time, *e.Since, e.At.Epoch)
 	case e.At.Offset < e.Since.Offset:
 		f.report(RuleOrder, f.reader.Name, "at %v it asked for what follows %v, and the room is at %d only", e.Time, *e.Since, e.At.Offset)
-	case e.At.Offset-e.Since.Offset <= f.room.due():
+	case max(e.At.Offset, f.headAt(e.At.Epoch, e.Time))-e.Since.Offset <= f.room.due(): // what it is told of may be forgotten elsewhere already
 		f.report(RuleFalseGap, f.reader.Name, "at %v it asked for what follows %v; the room is at %d and keeps as much, and it is told that this cannot be had (it had %v)",
 			e.Time, *e.Since, e.At.Offset, before)
 	}
