@@ -82,8 +82,7 @@ func (c *Conn) finish() {
 	c.link.Finish(c.srv.opts.CloseTimeout)
 }
 
-// Lost is netloop.Peer: the connection failed. A client that hangs up while the connection is closing may still be reading: what
-// waits for it is written.
+// Lost is netloop.Peer: the connection failed. A client that hangs up while the connection is closing may still be reading: what waits for it is written.
 func (c *Conn) Lost(err error) {
 	c.shut(ending{CloseAbnormal, "", EndNetwork})
 	if errors.Is(err, io.EOF) {

@@ -243,19 +243,25 @@ func (s *Server) fetch(r *room, a *arrival) error {
 }
 
 // reach waits until the feed has come as far as what the arrival has seen. If that was on another node, this one may be behind; otherwise the history says
-// that there is no such place.
+// that there is no such place, nor anything behind it.
 func (s *Server) reach(ctx context.Context, r *room, a *arrival) error {
 	select {
 	case <-a.reached:
 		return nil
 	default:
 	}
-	if _, err := s.opts.Engine.History(ctx, r.name, a.since, 1); err != nil {
-		return err
+	_, missing := s.opts.Engine.History(ctx, r.name, a.since, 1)
+	if errors.Is(missing, ErrHistoryGone) { // forgotten already, if the room is further
+		last, err := s.opts.Engine.History(ctx, r.name, Position{}, 1)
+		if err != nil || len(last) == 0 || last[0].Position.Epoch != a.since.Epoch || last[0].Position.Offset < a.since.Offset {
+			return missing
+		}
+	} else if missing != nil {
+		return missing
 	}
 	select {
 	case <-a.reached:
-		return nil
+		return missing
 	case <-ctx.Done():
 		return ErrUnavailable
 	}

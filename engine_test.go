@@ -241,6 +241,34 @@ func TestReplayAhead(t *testing.T) {
 	})
 }
 
+// The same where what followed is forgotten already: the member is never told of a place before the one that it has seen.
+func TestReplayAheadForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		few := memengine.Options{History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }, Messages: 2}}}
+		engines := memengine.NewCluster(few, 2)
+		for _, e := range engines {
+			defer e.Close()
+		}
+		behind := &late{engines[1], make(chan func(), 10)}
+		h := newHub(t, roomcast.Options{Engine: behind, Render: place, PingInterval: -1}, nil)
+		h.dial("log")
+		for range 8 {
+			expect(t, "error", engines[0].Publish(t.Context(), "log", []roomcast.Entry{{Message: roomcast.Text("x")}}), nil)
+		}
+		client, conn := h.dial("other")
+		since := roomcast.Position{Epoch: epochOf(t, engines[0]), Offset: 3}
+		joined := make(chan error, 1)
+		go func() { joined <- conn.JoinFrom("log", roomcast.Joining{Since: since, Greet: greeting}) }()
+		for range 3 {
+			synctest.Wait()
+			expect(t, "messages", len(client.Waiting()), 0)
+			(<-behind.back)()
+		}
+		expect(t, "join", <-joined, nil)
+		expect(t, "greeting", client.Receive().String(), "after 3 false")
+	})
+}
+
 // Where there are no other nodes, a position that this one has not reached is none: nobody waits for it.
 func TestReplayAheadAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -89,8 +89,7 @@ func (s *Server) SetAllowedOrigins(patterns []string) error {
 	return nil
 }
 
-// chooseSubprotocol returns the place, from 1, of the first of the client's subprotocols that the server speaks, or 0 (RFC 6455,
-// section 4.2.2).
+// chooseSubprotocol returns the place, from 1, of the first of the client's subprotocols that the server speaks, or 0 (RFC 6455, section 4.2.2).
 func (s *Server) chooseSubprotocol(h http.Header) uint8 {
 	for name := range session.Tokens(h["Sec-Websocket-Protocol"]) {
 		if i := slices.Index(s.opts.Subprotocols, name); i >= 0 {

@@ -51,8 +51,7 @@ type Options struct {
 	// Join and Leave grows with the rooms of the connection, by about a nanosecond each. Zero means 1,000.
 	MaxRoomsPerConn int
 
-	// MaxRoomNameBytes is the longest name of a room, in bytes. A Join with a longer one fails with ErrRoomName. Zero
-	// means 255.
+	// MaxRoomNameBytes is the longest name of a room, in bytes. A Join with a longer one fails with ErrRoomName. Zero means 255.
 	MaxRoomNameBytes int
 
 	// PingInterval is the time between two pings to a client. Zero means 30 s; negative means no pings, so that a client
@@ -66,12 +65,10 @@ type Options struct {
 	PongTimeout time.Duration
 
 	// HandshakeTimeout is how long ListenAndServe, ListenAndServeTLS and Serve wait for the whole upgrade request, TLS
-	// included; then the connection is closed. Zero means 10 s. Behind an http.Server of your own, its
-	// ReadHeaderTimeout counts.
+	// included; then the connection is closed. Zero means 10 s. Behind an http.Server of your own, its ReadHeaderTimeout counts.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout is how long a connection that is being closed has to take the Close frame and to hang up in turn; then
-	// it is cut. Zero means 5 s.
+	// CloseTimeout is how long a connection that is being closed has to take the Close frame and to hang up in turn; then it is cut. Zero means 5 s.
 	CloseTimeout time.Duration
 
 	// MaxHeaderBytes is the largest upgrade request ListenAndServe, ListenAndServeTLS and Serve read, in bytes of header;
