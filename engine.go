@@ -152,9 +152,12 @@ func (f *feed) advanceLocked(entries []Entry) {
 	f.at = entries[len(entries)-1].Position
 	for _, a := range f.arriving {
 		for _, e := range entries {
-			a.left -= entryBytes + len(e.Data)
+			if e.Position.Epoch != a.since.Epoch || e.Position.Offset > a.since.Offset { // else it has that already
+				a.left -= entryBytes + len(e.Data)
+				a.entries = append(a.entries, e)
+			}
 		}
-		if a.entries = append(a.entries, entries...); a.left < 0 {
+		if a.left < 0 {
 			a.entries = nil
 		}
 		a.lookLocked(f.at)

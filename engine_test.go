@@ -241,6 +241,33 @@ func TestReplayAhead(t *testing.T) {
 	})
 }
 
+// The same where the node has more to catch up with than may wait for one connection.
+func TestReplayFarAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := memengine.NewCluster(logs, 2)
+		for _, e := range engines {
+			defer e.Close()
+		}
+		behind := &late{engines[1], make(chan func(), 10)}
+		h := newHub(t, roomcast.Options{Engine: behind, Render: place, PingInterval: -1, OutboxBytes: 5000}, nil)
+		h.dial("log")
+		for range 8 {
+			expect(t, "error", engines[0].Publish(t.Context(), "log", []roomcast.Entry{{Message: roomcast.Text(strings.Repeat("x", 1000))}}), nil)
+		}
+		client, conn := h.dial("other")
+		since := roomcast.Position{Epoch: epochOf(t, engines[0]), Offset: 8}
+		joined := make(chan error, 1)
+		go func() { joined <- conn.JoinFrom("log", roomcast.Joining{Since: since, Greet: greeting}) }()
+		for range 8 {
+			synctest.Wait()
+			expect(t, "messages", len(client.Waiting()), 0)
+			(<-behind.back)()
+		}
+		expect(t, "join", <-joined, nil)
+		expect(t, "greeting", client.Receive().String(), "after 8 true")
+	})
+}
+
 // The same where what followed is forgotten already: the member is never told of a place before the one that it has seen.
 func TestReplayAheadForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -364,32 +391,31 @@ func TestReplayOnce(t *testing.T) {
 	})
 }
 
-// While a client waits for what it has seen on another node, no more is kept for it than it could be sent.
+// While what a client has missed is fetched, no more of what follows is kept for it than it could be sent.
 func TestReplayTooMuchMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hubs, engines := nodes(t, 1)
-		engines[0].ahead.Store(true)
-		_, keeper := hubs[0].dial("other")
+		engine := &together{Engine: memengine.New(logs)}
+		defer engine.Engine.(*memengine.Engine).Close()
+		h := newHub(t, roomcast.Options{Engine: engine, Render: place, PingInterval: -1}, nil)
+		_, keeper := h.dial("other")
 		expect(t, "join", keeper.Join("log"), nil)
 		large := roomcast.Publication{Messages: []roomcast.Message{roomcast.Text(strings.Repeat("x", 300<<10))}, Sessions: []string{keeper.Session()}}
-		first, err := hubs[0].Publish("log", large)
+		first, err := h.Publish("log", large)
 		expect(t, "error", err, nil)
-		client, conn := hubs[0].dial("other")
-		began, joined := time.Now(), make(chan time.Duration)
-		go func() {
-			err := conn.JoinFrom("log", roomcast.Joining{Since: roomcast.Position{Epoch: first.At.Epoch, Offset: 1 << 50}, Greet: greeting})
-			if err != nil {
-				t.Error(err)
-			}
-			joined <- time.Since(began)
-		}()
-		synctest.Wait() // it waits
+		_, err = h.Publish("log", large)
+		expect(t, "error", err, nil)
+		client, conn := h.dial("other")
+		engine.all.Add(2)
+		joined := make(chan error, 1)
+		go func() { joined <- conn.JoinFrom("log", roomcast.Joining{Since: first.At, Greet: greeting}) }()
+		synctest.Wait() // the second one is being fetched
 		for range 4 {
-			_, err := hubs[0].Publish("log", large)
+			_, err := h.Publish("log", large)
 			expect(t, "error", err, nil)
 		}
-		expect(t, "time until it has joined", <-joined, 0)
-		expect(t, "greeting", client.Receive().String(), "after 5 false")
+		engine.all.Done()
+		expect(t, "join", <-joined, nil)
+		expect(t, "greeting", client.Receive().String(), "after 6 false")
 	})
 }
 

@@ -16,8 +16,7 @@ var (
 	// ErrTooManyRooms: the connection is a member of Options.MaxRoomsPerConn rooms.
 	ErrTooManyRooms = errors.New("roomcast: too many rooms")
 
-	// ErrInvalidUTF8: a text message is not UTF-8. Every client would have to end its connection (RFC 6455, section 8.1),
-	// so it is not sent; send it as Binary.
+	// ErrInvalidUTF8: a text message is not UTF-8. Every client would have to end its connection (RFC 6455, section 8.1), so it is not sent; send it as Binary.
 	ErrInvalidUTF8 = errors.New("roomcast: text message is not valid UTF-8")
 
 	// ErrUnavailable: the engine is away, and what was asked for needs it. Whether a message was stored all the same is not known.

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// registry is the rooms by name, and the one place where memberships begin and end. It is sharded by name, so that rooms seldom
-// wait for one another.
+// registry is the rooms by name, and the one place where memberships begin and end. It is sharded by name, so that rooms seldom wait for one another.
 type registry struct {
 	seed   maphash.Seed
 	shards [shardCount]shard

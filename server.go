@@ -24,8 +24,7 @@ import (
 
 // Handler is what an application does about its connections. Each field may be nil. The callbacks of one connection run one after
 // the other, never two at a time, and in the order Connect, Message for each message as it came, Close; those of different
-// connections run in parallel (G6). They may block: that holds up this connection alone. A panic in one ends the connection
-// with 1011 and nothing else.
+// connections run in parallel (G6). They may block: that holds up this connection alone. A panic in one ends the connection with 1011 and nothing else.
 type Handler struct {
 	// Connect decides about a client before it can see the answer to its upgrade request, so that whatever the connection
 	// joins here counts before the client knows that it is connected (G11). An error rejects the client: it is closed with
