@@ -261,6 +261,12 @@ func TestSessionsOutliveADrain(t *testing.T) {
 	if err := old.wait(); err != nil {
 		t.Error(err)
 	}
+	for { // what others are told takes a moment
+		if _, _, total := next.server.hub.Members("kitchen", "", 1); total > 0 {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 	c = next.dial("/ws")
 	c.Receive() // hello
 	c.Send(`{"type":"resume","id":1,"resume":"` + hello.Resume + `"}`)
