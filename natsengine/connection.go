@@ -225,7 +225,7 @@ func (e *Engine) setUp() error {
 func (e *Engine) verify(k *kind, f found) {
 	var suspects []*room
 	for _, r := range e.roomsOf(k) {
-		if r.mayHaveLost(f) {
+		if r.suspect(f) {
 			suspects = append(suspects, r)
 		}
 	}

@@ -176,9 +176,9 @@ func (r *room) newestHead(ctx context.Context) (base, error) {
 	return r.baseLocked(), nil
 }
 
-// mayHaveLost reports whether somebody here has been handed what is not in the stream any more. If not, what the stream gets under sequences known from before
-// is looked for all the same.
-func (r *room) mayHaveLost(f found) bool {
+// suspect has what the stream gets under sequences known from before looked for, and reports whether somebody here has been handed what is not in the stream any
+// more.
+func (r *room) suspect(f found) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reader == nil {
