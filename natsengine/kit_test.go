@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,7 @@ type ear struct {
 	t      *testing.T
 	at     roomcast.Position
 	cancel func()
+	during atomic.Bool // deliver is being called
 
 	mu      sync.Mutex
 	entries []roomcast.Entry
@@ -103,10 +105,11 @@ func listen(t *testing.T, e *Engine, room string) *ear {
 }
 
 func (l *ear) deliver(entries []roomcast.Entry) {
-	if !l.mu.TryLock() {
+	if l.during.Swap(true) {
 		l.t.Error("two calls of deliver at a time")
-		l.mu.Lock()
 	}
+	defer l.during.Store(false)
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, entries...)
 	close(l.changed)
