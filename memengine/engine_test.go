@@ -282,6 +282,7 @@ func TestChurn(t *testing.T) {
 	c := engines[0].cluster
 	k := c.kinds[0]
 	k.forget(k.expire)
+	k.alarm.tasks.Wait() // it may have emptied rooms that it has still to take out
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if len(c.rooms) != 0 || k.bytes.Load() != 0 || len(k.rooms) != 0 {
