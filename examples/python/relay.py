@@ -8,8 +8,11 @@ Standard library only; libroomcast.so is found like any shared library (LD_LIBRA
 import signal
 import struct
 import sys
-import threading
 from ctypes import CDLL, CFUNCTYPE, c_int64, c_void_p, string_at
+
+# The library's threads inherit the mask. Without it one of them may get the signal, and nothing wakes Python's own thread.
+STOP = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
 
 ws = CDLL("libroomcast.so.0")
 ws.snow_ws_join.argtypes = [c_void_p, c_void_p]
@@ -57,12 +60,9 @@ def on_close(conn, code, reason):
 
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 9000
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     ws.snow_ws_serve(on_connect, None, on_message, None, on_close, None, port)
     print(f"Relaying on ws://127.0.0.1:{port}/. Ctrl-C stops.", flush=True)
-    stop.wait()
+    signal.sigwait(STOP)
     return 0 if ws.snow_ws_stop(port, 5000) == 0 else 1  # closes every client with 1001
 
 
