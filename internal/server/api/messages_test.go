@@ -74,6 +74,7 @@ func TestFailedAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, roomcast.Options{OutboxBytes: 4096})
 		slow, quick, slowDirect := w.dial("", "r"), w.dial("", "r"), w.dial("")
+		synctest.Wait() // they read
 		slow.Stall()
 		slowDirect.Stall()
 		long := `{"data":"` + strings.Repeat("x", 3000) + `"}`
@@ -96,6 +97,7 @@ func TestDroppedAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, roomcast.Options{OutboxBytes: 4096, Slow: func(string) roomcast.Slow { return roomcast.SlowDropNewest }})
 		slow, _ := w.dial("", "r"), w.dial("", "r")
+		synctest.Wait() // it reads
 		slow.Stall()
 		message := `"data":"` + strings.Repeat("x", 3000) + `"}`
 		for range 2 { // the client takes one of them
