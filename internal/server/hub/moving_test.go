@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -48,6 +49,43 @@ func TestOldJoinStaysUndone(t *testing.T) {
 		synctest.Wait()
 		again := me.back(all[1], "")
 		again.resumed(true)
+		again.silent()
+	})
+}
+
+// Neither does it become undone by a node that passes on to another one, which has heard of none of it, what the backend has done.
+func TestOldDeedsAreNotPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{}, 1)
+		gate <- struct{}{}
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 1 {
+				c.Engine = held{c.Engine, new(sync.Once), gate}
+			}
+		})
+		me := all[0].arrive()
+		me.say(`{"type":"join","id":1,"room":"r"}`)
+		me.hears(`{"type":"ack","id":1}`)
+		synctest.Wait() // all nodes know; what follows, the other one does not
+		<-gate
+		target := Target{Connection: me.id}
+		if n, err := all[0].hub.Leave(target, "r", ""); n != 1 || err != nil {
+			t.Errorf("Leave = %d, %v", n, err)
+		}
+		if n, err := all[0].hub.Join(target, "s"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		me.hears(`{"type":"left","room":"r"}`, `{"type":"joined","room":"s"}`)
+		me.say(`{"type":"join","id":2,"room":"r"}`)
+		me.say(`{"type":"leave","id":3,"room":"s"}`)
+		me.hears(`{"type":"ack","id":2}`, `{"type":"ack","id":3}`)
+		me.Drop()
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.hears(`{"type":"joined","room":"r"}`)
+		again.resumed(true)
+		again.silent()
+		gate <- struct{}{}
 		again.silent()
 	})
 }

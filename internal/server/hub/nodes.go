@@ -77,6 +77,9 @@ func (r *roster) missedLocked(id string, s *session, rec record) (missed []comma
 		return nil
 	}
 	for _, d := range s.deeds {
+		if _, here := s.rooms[d.room]; here != (d.do == doJoin) {
+			continue // the client has undone it
+		}
 		if _, in := rec.Rooms[d.room]; d.act > rec.Knew && in != (d.do == doJoin) && time.Since(d.at) < movedLately {
 			missed = append(missed, command{Do: d.do, Room: d.room, Reason: d.reason})
 		}
