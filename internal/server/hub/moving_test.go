@@ -2,7 +2,10 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -87,6 +90,44 @@ func TestOldDeedsAreNotPassedOn(t *testing.T) {
 		again.silent()
 		gate <- struct{}{}
 		again.silent()
+	})
+}
+
+// order is an engine that notes who is presented, and who is gone.
+type order struct {
+	roomcast.Engine
+	mu   *sync.Mutex
+	said *[]string
+}
+
+func (e order) Present(m roomcast.Member) {
+	e.mu.Lock()
+	*e.said = append(*e.said, fmt.Sprint(m.ID, m.Gone))
+	e.mu.Unlock()
+	e.Engine.Present(m)
+}
+
+// Whoever takes a session over has said so before anybody can end it there: else its end would be nothing to the others, to whom it is still another node's.
+func TestTakenOverBeforeItCanEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var said []string
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 1 {
+				c.Engine = order{c.Engine, &mu, &said}
+			}
+		})
+		me := all[0].arrive()
+		session, _, _ := strings.Cut(me.resume, ".")
+		synctest.Wait()
+		again := me.back(all[1], "")
+		again.resumed(true)
+		mu.Lock()
+		defer mu.Unlock()
+		fresh := strings.TrimSuffix(said[0], "false")
+		if !slices.Equal(said[:3], []string{fresh + "false", session + "false", fresh + "true"}) {
+			t.Errorf("the other node says %v of %s, which it takes over, and %s", said, session, fresh)
+		}
 	})
 }
 

@@ -125,9 +125,6 @@ func (h *Hub) announce(s *session) {
 
 // announceNow tells them at once.
 func (h *Hub) announceNow(s *session) {
-	if h.roster.node == "" {
-		return
-	}
 	h.telling.Lock()
 	defer h.telling.Unlock()
 	h.tell(s)
@@ -144,6 +141,9 @@ func (h *Hub) settle(s *session) {
 
 // tell does that. h.telling is held.
 func (h *Hub) tell(s *session) {
+	if h.roster.node == "" {
+		return
+	}
 	if s.untold != nil {
 		s.untold.Stop()
 		s.untold = nil
@@ -217,6 +217,7 @@ func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool)
 	h.telling.Lock()
 	s, rooms, before, found := h.roster.claim(c, t)
 	if s != nil && s != fresh {
+		h.tell(s) // until then it is the other node's, if there is one: who ends it here must not come before that
 		h.gone(fresh)
 	}
 	h.telling.Unlock()
@@ -226,7 +227,6 @@ func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool)
 	if s == nil || s == fresh {
 		return s, rooms, found
 	}
-	h.announceNow(s) // until then it is the other node's, if there is one
 	for _, room := range c.conn.Rooms() {
 		if _, before := rooms[room]; before { // the backend has just put it there, where it has missed something
 			c.conn.Leave(room)
