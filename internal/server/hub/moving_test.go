@@ -2,13 +2,16 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/roomcast/roomcast"
 )
@@ -128,6 +131,72 @@ func TestTakenOverBeforeItCanEnd(t *testing.T) {
 		if !slices.Equal(said[:3], []string{fresh + "false", session + "false", fresh + "true"}) {
 			t.Errorf("the other node says %v of %s, which it takes over, and %s", said, session, fresh)
 		}
+	})
+}
+
+// broken is an engine in which a room can neither be subscribed to nor read while the test says so.
+type broken struct {
+	roomcast.Engine
+	away *atomic.Bool
+}
+
+func (e broken) Subscribe(ctx context.Context, room string, deliver func([]roomcast.Entry)) (roomcast.Position, func(), error) {
+	if e.away.Load() && room == "log" {
+		return roomcast.Position{}, nil, roomcast.ErrUnavailable
+	}
+	return e.Engine.Subscribe(ctx, room, deliver)
+}
+
+func (e broken) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	if e.away.Load() && room == "log" {
+		return nil, roomcast.ErrUnavailable
+	}
+	return e.Engine.History(ctx, room, since, limit)
+}
+
+// A client that could not be restored in a room yet is told nothing of it, whoever comes there and whatever the backend does, before it is, with what it has missed.
+func TestNothingOfARoomBeforeJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		all := worldsWith(t, 2, false, func(i int, c *Config) {
+			if i == 0 {
+				c.Engine = broken{c.Engine, &away}
+			}
+		})
+		me := all[0].arrive()
+		me.say(`{"type":"join","id":1,"room":"log","presence":true}`)
+		var at roomcast.Position
+		_ = json.Unmarshal(me.Receive().Data, &at)
+		publish := func(what string) {
+			t.Helper()
+			if _, err := all[1].hub.Publish("log", Post{Payload: data(what)}); err != nil {
+				t.Error(err)
+			}
+		}
+		publish("1")
+		away.Store(true)
+		since := fmt.Sprintf(`{"room":"log","epoch":%q,"offset":0}`, at.Epoch)
+		again := me.back(all[0], since)
+		again.hearsError(`"back"`, "unavailable", "")
+		somebodyComes := func() {
+			t.Helper()
+			all[1].arrive().joins("log")
+			<-time.After(2 * noticeEvery)
+			again.silent()
+		}
+		somebodyComes()
+		away.Store(false)
+		publish("2")
+		if n, err := all[1].hub.Join(Target{Connection: me.id}, "log"); n != 0 || err != nil {
+			t.Errorf("Join = %d, %v, of who is in the room", n, err)
+		}
+		somebodyComes()
+		again.say(`{"type":"resume","id":"back","resume":%q,"rooms":[%s]}`, me.resume, since)
+		again.hears(fmt.Sprintf(`{"type":"joined","room":"log","epoch":%q,"offset":0,"recovered":true}`, at.Epoch),
+			fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":1,"data":1}`, at.Epoch),
+			fmt.Sprintf(`{"type":"message","room":"log","epoch":%q,"offset":2,"data":2}`, at.Epoch),
+			`{"type":"presence","room":"log","count":3,"users":3,"truncated":true}`)
+		again.resumed(true)
 	})
 }
 

@@ -180,6 +180,9 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 	s.client, s.node, s.address = c, r.node, fresh.address
 	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
 	c.self.Store(s)
+	for room := range s.rooms {
+		delete(r.rooms[room].watchers, s) // until it is restored there
+	}
 	rooms = make(map[string]grip, len(s.rooms))
 	maps.Copy(rooms, s.rooms)
 	for room, g := range fresh.rooms {
@@ -267,6 +270,19 @@ func (r *roster) enter(c *client, room string, g grip) (entered bool) {
 	defer r.mu.Unlock()
 	s := c.self.Load()
 	return s.client == c && r.enterLocked(s, room, g)
+}
+
+// endorse reports whether the session of c is in a room; if so, it is there by the backend's doing from now on.
+func (r *roster) endorse(c *client, room string) (in bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	g, in := s.rooms[room]
+	if in {
+		g.by = byBackend
+		s.rooms[room] = g
+	}
+	return in
 }
 
 func (r *roster) enterLocked(s *session, room string, g grip) (entered bool) {
