@@ -289,7 +289,7 @@ class Membership {
     this.broken = this.#replay = false;
     this.joined = true;
     this.kept = m.epoch !== undefined;
-    if (!this.kept || m.recovered !== undefined) this.position = null; // no message can have come before this
+    if (!this.kept || m.recovered === false) this.position = null; // else what is here already, since the backend has put us in meanwhile, stays so
     if (this.kept) this.#reached(m);
     this.#joining?.resolve();
     this.#joining = null;

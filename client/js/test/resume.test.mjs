@@ -249,6 +249,17 @@ test("a room that is left and joined again while the session is resumed is in it
   assert.deepEqual([room.joined, room.position], [true, place(60)]);
 });
 
+test("what has come since the backend has put us into a room does not come again when the session is restored there", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  const events = record(room, "joined", "message");
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "joined", room: "kitchen", ...place(59) }, message(60, "put in"));
+  next.say({ type: "joined", room: "kitchen", ...place(57), recovered: true }, ...[58, 59, 60, 61].map((n) => message(n, n)), resumed(resume));
+  assert.deepEqual(events.map(([, e]) => e.data ?? e), [{ again: true, recovered: false }, "put in", { again: false }, 61]);
+});
+
 test("more rooms than fit into one message: the others are not recovered, and it is said", async (t) => {
   const rooms = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`r${i}`, place(i)]));
   const { socket, back, joined } = await settled(t, rooms);
