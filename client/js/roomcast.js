@@ -795,7 +795,8 @@ export class Client {
       entry.frame = `${entry.frame.slice(0, -1)},"idempotency_key":"${this.#nonce}-${entry.id}"}`;
     }
     const owner = this.user ?? this.session; // whose keys the server compares
-    if (entry.doubt && (entry.owner !== owner || Date.now() - entry.sentAt > WINDOW)) return entry.fail(entry.doubt); // it could be stored again
+    const known = entry.own?.kept && entry.owner === owner && Date.now() - entry.sentAt <= WINDOW;
+    if (entry.doubt && !known) return entry.fail(entry.doubt); // it could be done again
     if (!entry.doubt) Object.assign(entry, { owner, sentAt: Date.now() });
     const limit = this.#limits.message_bytes ?? Infinity;
     if (bytesOver(entry.frame, limit)) { // sent all the same, it would end the connection for good
@@ -1020,7 +1021,7 @@ export class Client {
     const entry = this.#take(m.id);
     if (!entry) this.#handlers.emit("error", error);
     else if (PASSING.has(m.code) && entry.own && this.#repeat(entry, error)) this.#stall(entry.own, error.retryAfter);
-    else entry.fail(error);
+    else entry.fail(m.code !== "unavailable" && entry.doubt || error); // that it is refused now does not say that it was not stored then
   }
 
   /** The backend has put us into a room, or the session is in it. @param {Membership} own @param {any} m */

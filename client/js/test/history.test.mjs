@@ -313,6 +313,21 @@ test("what may have been stored is not sent again as somebody else, whose key is
   }
 });
 
+test("what may have been stored is not sent again where the room keeps no history any more, and its refusal does not say that it was not stored", async (t) => {
+  for (const ack of [{ recovered: false }, { ...place(57), recovered: true }]) {
+    t.mock.timers.reset();
+    const { socket, room, back } = await settled(t);
+    const sent = room.send(1);
+    socket.taken();
+    socket.end(1006);
+    const next = await back(ack);
+    const again = next.taken();
+    assert.equal(again.length, ack.recovered ? 1 : 0);
+    for (const { id } of again) next.say({ type: "error", id, code: "forbidden", message: "", room: "kitchen" });
+    assert.equal((await refusal(sent)).code, "disconnected");
+  }
+});
+
 test("a user's key is the same in another session", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const dialed = await opened({}, { user: "ann" });
