@@ -218,7 +218,7 @@ class Membership {
   /**
    * @param {string} name
    * @param {{ limit(): number, refusal(): Promise<any> | undefined, error(): RoomcastError | null, flush(): void,
-   *   request(make: () => any, own?: Membership): Promise<any>, join(own: Membership): void,
+   *   request(make: () => any, own?: Membership): Promise<any>, read(message: any): Promise<any>, join(own: Membership): void,
    *   leave(own: Membership, there: boolean, broken: boolean): Promise<void> }} client
    */
   constructor(name, client) {
@@ -394,11 +394,11 @@ export class Room {
   /**
    * Reads what the room keeps, joined or not: the newest messages or, with `since`, those that follow a position or, with `before`, those
    * in front of one: `{ epoch, offset: first }` for the page before. `limit` is 100 by default and at most; they are fewer if they are large. None:
-   * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more.
+   * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more. One is asked for at a time: they may be large.
    * @param {{ since?: Position, before?: Position, limit?: number }} [options] @returns {Promise<History>}
    */
   history({ since, before, limit } = {}) {
-    return this.#own.client.request(() => ({ type: "history", room: this.#own.name, since: place(since), before: place(before), limit }));
+    return this.#own.client.read({ type: "history", room: this.#own.name, since: place(since), before: place(before), limit });
   }
 
   /**
@@ -470,6 +470,7 @@ export class Client {
   /** @type {ReturnType<typeof later> | undefined} */
   #stallTimer;
   #sendTries = 0;
+  /** @type {Promise<void> | null} the latest part of a history that is asked for */ #reading = null;
 
   // Rooms.
   /** @type {Map<string, Membership>} */ #rooms = new Map();
@@ -772,6 +773,20 @@ export class Client {
     return promise;
   }
 
+  /**
+   * A request for a part of a history, once the one before is answered: several that are large are more than may wait for us, and the server closes
+   * the connection then.
+   * @param {any} message @returns {Promise<any>}
+   */
+  #read(message) {
+    const answer = this.#reading ? this.#reading.then(() => this.#request(() => message)) : this.#request(() => message);
+    const over = () => {
+      if (this.#reading === reading) this.#reading = null;
+    };
+    const reading = (this.#reading = answer.then(over, over));
+    return answer;
+  }
+
   #limit() {
     return this.#options.queue ?? 1_000;
   }
@@ -865,6 +880,7 @@ export class Client {
     error: () => this.error,
     flush: this.#flush.bind(this),
     request: this.#request.bind(this),
+    read: this.#read.bind(this),
     join: this.#join.bind(this),
     leave: this.#leave.bind(this),
   };

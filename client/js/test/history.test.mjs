@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { opened, record, refusal, reopen } from "./kit.mjs";
+import { opened, record, refusal, reopen, turn } from "./kit.mjs";
 
 /** @typedef {import("node:test").TestContext} TestContext @typedef {import("../roomcast.js").Room} Room */
 
@@ -365,4 +365,29 @@ test("what a room keeps is read without joining it, and page by page", async () 
   assert.deepEqual(request.since, place(3));
   socket.say({ type: "error", id: request.id, code: "history_gone", message: "not kept", room: "kitchen" });
   assert.equal((await refusal(gone)).code, "history_gone");
+});
+
+test("one part of a history is asked for at a time, whatever becomes of the one before", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { client, socket, last } = await opened();
+  const pages = ["a", "b", "c", "d"].map((name) => client.room(name).history({ limit: 1 }));
+  const asked = async (/** @type {import("./kit.mjs").Socket} */ from) => {
+    await turn();
+    const [request, ...others] = from.taken();
+    assert.deepEqual(others, []);
+    return request;
+  };
+  const a = await asked(socket);
+  socket.say({ type: "history", id: a.id, room: "a", messages: [] });
+  const b = await asked(socket);
+  socket.say({ type: "error", id: b.id, code: "forbidden", message: "" });
+  const c = await asked(socket);
+  socket.end(1006);
+  t.mock.timers.tick(60_000);
+  const next = await reopen({ last });
+  const d = await asked(next);
+  next.say({ type: "history", id: d.id, room: "d", messages: [] });
+  assert.deepEqual([a, b, c, d].map((m) => m.room), ["a", "b", "c", "d"]);
+  const came = await Promise.allSettled(pages);
+  assert.deepEqual(came.map((p) => (p.status === "fulfilled" ? p.value.messages : p.reason.code)), [[], "forbidden", "disconnected", []]);
 });
