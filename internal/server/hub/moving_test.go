@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast"
+	"github.com/roomcast/roomcast/internal/server/protocol"
 )
 
 // What a client has done since the backend has taken it out of a room, or put it in, counts, also if it comes back to another node soon after.
@@ -198,6 +199,49 @@ func TestNothingOfARoomBeforeJoined(t *testing.T) {
 			`{"type":"presence","room":"log","count":3,"users":3,"truncated":true}`)
 		again.resumed(true)
 	})
+}
+
+// A node passes on what the other one has missed also if it has just heard, of words that have crossed, that there is no such session.
+func TestPassedOnWhateverIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, me, heard := moving(t)
+		defer heard()
+		hub, target := all[0].hub, Target{Connection: me.id}
+		if _, err := hub.Disconnect(target, "out"); err != nil {
+			t.Error(err)
+		}
+		there := all[1].hub.roster
+		claim, _ := there.member(there.find(target)[0])
+		claim.Node = there.node
+		hub.stopping.Lock() // so that it is not passed on at once
+		go hub.watch([]roomcast.Member{claim})
+		for len(hub.roster.find(target)) == 0 {
+			runtime.Gosched()
+		}
+		hub.roster.apply(roomcast.Member{ID: claim.ID, Node: hub.roster.node, Gone: true})
+		hub.stopping.Unlock()
+		me.ends(int(protocol.CloseKicked), "out")
+	})
+}
+
+// Whoever claims a session without knowing that it has been expelled is told so, also if something from before comes in between.
+func TestKickOutlivesOldWords(t *testing.T) {
+	r := newRoster("a")
+	word := func(node string, rec record) roomcast.Member {
+		info, _ := json.Marshal(rec)
+		return roomcast.Member{ID: "s", Node: node, Info: info}
+	}
+	s := &session{id: "s", connection: "c", node: "a", turn: 10}
+	r.addLocked(s)
+	r.expel([]*session{s}, "out")
+	for _, old := range []record{{Turn: 3}, {Turn: 9, From: 4}} {
+		if _, _, missed := r.apply(word("b", old)); len(missed) > 0 {
+			t.Errorf("%+v, which is from before, missed %v", old, missed)
+		}
+	}
+	if _, _, missed := r.apply(word("c", record{Turn: 20, From: 4})); len(missed) != 1 || missed[0].Do != doDisconnect || missed[0].Reason != "out" {
+		t.Errorf("who has taken it over missed %v, want that it is expelled", missed)
+	}
 }
 
 // slowRoom is an engine whose room "slow" takes until the gate is open.

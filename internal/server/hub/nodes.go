@@ -69,11 +69,12 @@ func (r *roster) noteKickLocked(s *session, reason string) {
 
 // missedLocked returns what another node that has taken over a session did not know of it.
 func (r *roster) missedLocked(id string, s *session, rec record) (missed []command) {
-	if k, ok := r.kicked[id]; ok && s == nil && 0 < rec.From && rec.From <= k.turn+1 {
+	ours := s != nil && s.node == r.node
+	if k, ok := r.kicked[id]; ok && !ours && 0 < rec.From && rec.From <= k.turn+1 && rec.Turn > k.turn { // else it is a word from before
 		delete(r.kicked, id)
 		return []command{{Do: doDisconnect, Reason: k.reason}}
 	}
-	if s == nil || s.node != r.node {
+	if !ours {
 		return nil
 	}
 	for _, d := range s.deeds {
