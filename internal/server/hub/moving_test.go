@@ -201,6 +201,44 @@ func TestNothingOfARoomBeforeJoined(t *testing.T) {
 	})
 }
 
+// A node that says something of a session before it hears that it has gone to another one, where it has ended meanwhile, takes it back: nobody else would.
+func TestWhatHasEndedElsewhereDoesNotStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, me, heard := moving(t)
+		me.Close(1000, "")
+		synctest.Wait()
+		target := Target{Connection: me.id}
+		if n, err := all[0].hub.Join(target, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v, of who is here as far as is known", n, err)
+		}
+		heard()
+		<-time.After(2 * strayTimeout)
+		for _, w := range all {
+			if found := w.hub.roster.find(target); len(found) > 0 {
+				t.Errorf("node %s knows of a session at %s, which has ended", w.hub.roster.node, found[0].node)
+			}
+		}
+	})
+}
+
+// It does not take it back from the other one if it goes on there.
+func TestWhatGoesOnElsewhereStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, me, heard := moving(t)
+		if n, err := all[0].hub.Join(Target{Connection: me.id}, "r"); n != 1 || err != nil {
+			t.Errorf("Join = %d, %v", n, err)
+		}
+		heard()
+		<-time.After(2 * strayTimeout)
+		me.hears(`{"type":"joined","room":"r"}`)
+		for _, w := range all {
+			if client, rooms, _ := w.hub.Client(me.id); client.Node != all[1].hub.roster.node || len(rooms) != 2 {
+				t.Errorf("to node %s it is %+v, in %v", w.hub.roster.node, client, rooms)
+			}
+		}
+	})
+}
+
 // A node passes on what the other one has missed also if it has just heard, of words that have crossed, that there is no such session.
 func TestPassedOnWhateverIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -113,6 +113,14 @@ func (r *roster) adopt(s *session) bool {
 	return true
 }
 
+// stray reports whether a member is presented by this node although the session is not its own, or not any more.
+func (r *roster) stray(m roomcast.Member) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.sessions[m.ID]
+	return !m.Gone && m.Node == r.node && (s == nil || s.node != r.node)
+}
+
 // bye notes that another node has stopped. Its sessions wait for their clients to come to another one.
 func (r *roster) bye(node string) {
 	r.mu.Lock()

@@ -347,6 +347,9 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 // watch takes what is said of sessions. It is called by the engine: what calls the engine is done elsewhere.
 func (h *Hub) watch(members []roomcast.Member) {
 	for _, m := range members {
+		if h.roster.stray(m) {
+			h.later(func() { h.retract(m) })
+		}
 		ours, lost, missed := h.roster.apply(m)
 		if ours != nil {
 			h.later(func() { h.announceNow(ours) })

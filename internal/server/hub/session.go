@@ -101,6 +101,24 @@ func (h *Hub) gone(s *session) {
 	}
 }
 
+// strayTimeout is after what time a node that has a session has said so again, if another one has claimed it.
+const strayTimeout = 5 * time.Second
+
+// retract takes back what this node has said of a session before it knew that it had gone to another one: that may have ended it meanwhile, and then nobody else
+// would.
+func (h *Hub) retract(m roomcast.Member) {
+	select {
+	case <-time.After(strayTimeout): // if it has not ended it, that one says so first
+	case <-h.ctx.Done():
+		return
+	}
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	if h.roster.stray(m) {
+		h.gone(&session{id: m.ID})
+	}
+}
+
 // What is told of a session at once, and how long others are not told of it again for each byte of what they were told: whoever is in very many rooms, and
 // joins and leaves as fast as may be, costs no more than anybody else.
 const (
