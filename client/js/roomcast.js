@@ -258,7 +258,7 @@ class Membership {
 
   /** @param {Message} message */
   deliver(message) {
-    if (!this.wanted && !this.joined) return; // it was on its way while we left
+    if (this.#past()) return;
     if (message.epoch !== undefined && !this.#reached(message)) return; // seen before the break
     for (const inbox of [...this.#inboxes]) inbox.push(message);
     this.tell("message", message);
@@ -266,7 +266,12 @@ class Membership {
 
   /** @param {keyof RoomEvents} type @param {any} event of those that come by themselves */
   tell(type, event) {
-    if (this.wanted || this.joined) this.handlers.emit(type, event); // else it was on its way while we left
+    if (!this.#past()) this.handlers.emit(type, event);
+  }
+
+  /** Whether what comes was on its way while we left, to join again perhaps. */
+  #past() {
+    return this.leaves > 0 || (!this.wanted && !this.joined);
   }
 
   /** Goes on to a position. @param {any} position @returns {boolean} whether it is further than where we were */

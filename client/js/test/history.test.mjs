@@ -391,3 +391,17 @@ test("one part of a history is asked for at a time, whatever becomes of the one 
   const came = await Promise.allSettled(pages);
   assert.deepEqual(came.map((p) => (p.status === "fulfilled" ? p.value.messages : p.reason.code)), [[], "forbidden", "disconnected", []]);
 });
+
+test("who leaves a room and joins it again is told nothing from before, and misses nothing after", async () => {
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  const events = record(room, "message", "gap");
+  room.join();
+  socket.say({ type: "ack", id: socket.taken()[0].id, ...place(57) });
+  room.leave();
+  room.join({ since: place(57) });
+  const [leave, join] = socket.taken();
+  socket.say(message(59), { type: "gap", room: "kitchen", missed: 1 }, { type: "ack", id: leave.id });
+  socket.say({ type: "ack", id: join.id, ...place(57), recovered: true }, message(58), message(59));
+  assert.deepEqual(events.map(([, e]) => e.data), [58, 59]);
+});
