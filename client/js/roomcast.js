@@ -934,7 +934,10 @@ export class Client {
 
   /** @param {Membership} own @param {object} attempt @param {any} ack */
   #joined(own, attempt, ack) {
-    if (own.attempt !== attempt) return; // left meanwhile
+    if (own.attempt !== attempt) { // left meanwhile, or the backend has put us in, and perhaps out again, before this
+      if (!own.wanted && !own.joined && own.leaves === 0) this.#leave(own, true);
+      return;
+    }
     own.attempt = null;
     this.#joinTries = 0;
     own.flows(ack);
