@@ -800,9 +800,11 @@ export class Client {
   #flush() {
     const waiting = this.#queue;
     this.#queue = [];
+    const unsure = this.#resuming && this.user === null; // whose key it would be: this session's, or that of the one we go on with
     for (const entry of waiting) {
       const { own } = entry;
-      const ready = !own || (own.joined ? !this.#stalled.has(own) : !own.wanted && !own.broken);
+      const may = own?.joined ? !this.#stalled.has(own) : !own?.wanted && !own?.broken;
+      const ready = !own || (may && !(unsure && own.kept));
       if (ready && this.#state === "open" && this.#socket?.readyState === 1) this.#transmit(entry);
       else this.#queue.push(entry);
     }

@@ -260,6 +260,22 @@ test("what has come since the backend has put us into a room does not come again
   assert.deepEqual(events.map(([, e]) => e.data ?? e), [{ again: true, recovered: false }, "put in", { again: false }, 61]);
 });
 
+test("without users, what may be stored twice waits until it is known which session we are", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  room.send("lost");
+  const [before] = socket.taken();
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "joined", room: "kitchen", ...place(58) }); // the backend's doing, to the new session
+  next.say({ type: "error", id: resume.id, code: "unavailable", message: "" });
+  room.leave();
+  assert.deepEqual(next.ack().map((m) => m.type), ["leave"]);
+  t.mock.timers.tick(1_000);
+  next.say(resumed(next.taken()[0]));
+  assert.deepEqual(next.taken(), [before]);
+});
+
 test("more rooms than fit into one message: the others are not recovered, and it is said", async (t) => {
   const rooms = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`r${i}`, place(i)]));
   const { socket, back, joined } = await settled(t, rooms);
