@@ -276,6 +276,16 @@ test("without users, what may be stored twice waits until it is known which sess
   assert.deepEqual(next.taken(), [before]);
 });
 
+test("a room that the backend has taken it out of while it was away is not joined again", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  const events = record(room, "joined", "left");
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "left", room: "kitchen", reason: "enough" }, resumed(resume));
+  assert.deepEqual([next.taken(), room.joined, events], [[], false, [["left", { reason: "enough" }]]]);
+});
+
 test("more rooms than fit into one message: the others are not recovered, and it is said", async (t) => {
   const rooms = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`r${i}`, place(i)]));
   const { socket, back, joined } = await settled(t, rooms);

@@ -282,6 +282,53 @@ func TestKickOutlivesOldWords(t *testing.T) {
 	}
 }
 
+// Who has been taken out of a room while its connection was broken is told so when it is back, on whatever node, once; where it has been put and taken out
+// again meanwhile, it is told nothing.
+func TestTakenOutWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := worlds(t, 2, false)
+		me := all[0].arrive()
+		for _, room := range []string{"r", "s", "log"} {
+			me.say(`{"type":"join","id":1,"room":%q}`, room)
+			me.Receive()
+		}
+		synctest.Wait()
+		me.Drop()
+		synctest.Wait()
+		do := func(what func(Target, string) (int, error), room string) {
+			t.Helper()
+			if n, err := what(Target{Connection: me.id}, room); n != 1 || err != nil {
+				t.Errorf("it was done to %d, %v", n, err)
+			}
+		}
+		leave := func(target Target, room string) (int, error) {
+			return all[1].hub.Leave(target, room, "enough of "+room)
+		}
+		join := all[1].hub.Join
+		do(leave, "r")
+		do(leave, "s")
+		do(join, "s")
+		do(leave, "s")
+		do(join, "new")
+		do(leave, "new")
+		do(leave, "log")
+		do(join, "log")
+		synctest.Wait()
+		for _, w := range []*world{all[1], all[0]} {
+			again := me.back(w, "")
+			if text := again.Receive().String(); !strings.HasPrefix(text, `{"type":"joined","room":"log"`) {
+				t.Errorf("heard %s", text)
+			}
+			if w == all[1] {
+				again.hears(`{"type":"left","room":"r","reason":"enough of r"}`, `{"type":"left","room":"s","reason":"enough of s"}`)
+			}
+			again.resumed(true)
+			synctest.Wait()
+			me = again
+		}
+	})
+}
+
 // slowRoom is an engine whose room "slow" takes until the gate is open.
 type slowRoom struct {
 	roomcast.Engine

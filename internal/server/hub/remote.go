@@ -255,7 +255,7 @@ func (h *Hub) moveAway(s *session, cmd command) (done bool, err error) {
 	if cmd.Do == doJoin {
 		done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
 	} else {
-		done = h.roster.evict(s, cmd.Room)
+		done = h.roster.evict(s, cmd.Room, cmd.Reason)
 	}
 	if done {
 		h.announce(s)

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -225,6 +226,10 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		}
 	}
 	c.halfway = false
+	evicted := h.roster.evictions(s)
+	for _, room := range slices.Sorted(maps.Keys(evicted)) {
+		c.say(protocol.AppendLeft(nil, room, evicted[room]))
+	}
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }
@@ -264,7 +269,7 @@ func (c *client) restore(room string, g grip, since roomcast.Position, listed bo
 	if g.by == byItself && !c.pass.Allows(auth.Join, room) {
 		return errForbidden
 	}
-	g.watches = g.watches && c.pass.Allows(auth.Presence, room)
+	g.watches, g.untold = g.watches && c.pass.Allows(auth.Presence, room), false
 	err := c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
 		c.hub.roster.enter(c, room, g)
 		placed := protocol.Placed{Position: protocol.Position(at), Since: listed, Recovered: recovered}
