@@ -142,7 +142,7 @@ export class Room {
     /**
      * Reads what the room keeps, joined or not: the newest messages or, with `since`, those that follow a position or, with `before`, those
      * in front of one: `{ epoch, offset: first }` for the page before. `limit` is 100 by default and at most; they are fewer if they are large. None:
-     * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more.
+     * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more. One is asked for at a time: they may be large.
      * @param {{ since?: Position, before?: Position, limit?: number }} [options] @returns {Promise<History>}
      */
     history({ since, before, limit }?: {

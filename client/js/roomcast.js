@@ -218,7 +218,7 @@ class Membership {
   /**
    * @param {string} name
    * @param {{ limit(): number, refusal(): Promise<any> | undefined, error(): RoomcastError | null, flush(): void,
-   *   request(make: () => any, own?: Membership): Promise<any>, join(own: Membership): void,
+   *   request(make: () => any, own?: Membership): Promise<any>, read(message: any): Promise<any>, join(own: Membership): void,
    *   leave(own: Membership, there: boolean, broken: boolean): Promise<void> }} client
    */
   constructor(name, client) {
@@ -258,7 +258,7 @@ class Membership {
 
   /** @param {Message} message */
   deliver(message) {
-    if (!this.wanted && !this.joined) return; // it was on its way while we left
+    if (this.#past()) return;
     if (message.epoch !== undefined && !this.#reached(message)) return; // seen before the break
     for (const inbox of [...this.#inboxes]) inbox.push(message);
     this.tell("message", message);
@@ -266,7 +266,12 @@ class Membership {
 
   /** @param {keyof RoomEvents} type @param {any} event of those that come by themselves */
   tell(type, event) {
-    if (this.wanted || this.joined) this.handlers.emit(type, event); // else it was on its way while we left
+    if (!this.#past()) this.handlers.emit(type, event);
+  }
+
+  /** Whether what comes was on its way while we left, to join again perhaps. */
+  #past() {
+    return this.leaves > 0 || (!this.wanted && !this.joined);
   }
 
   /** Goes on to a position. @param {any} position @returns {boolean} whether it is further than where we were */
@@ -289,7 +294,7 @@ class Membership {
     this.broken = this.#replay = false;
     this.joined = true;
     this.kept = m.epoch !== undefined;
-    if (!this.kept || m.recovered !== undefined) this.position = null; // no message can have come before this
+    if (!this.kept || m.recovered === false) this.position = null; // else what is here already, since the backend has put us in meanwhile, stays so
     if (this.kept) this.#reached(m);
     this.#joining?.resolve();
     this.#joining = null;
@@ -394,11 +399,11 @@ export class Room {
   /**
    * Reads what the room keeps, joined or not: the newest messages or, with `since`, those that follow a position or, with `before`, those
    * in front of one: `{ epoch, offset: first }` for the page before. `limit` is 100 by default and at most; they are fewer if they are large. None:
-   * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more.
+   * there is nothing there. It is rejected with `history_gone` if what follows `since` is not kept any more. One is asked for at a time: they may be large.
    * @param {{ since?: Position, before?: Position, limit?: number }} [options] @returns {Promise<History>}
    */
   history({ since, before, limit } = {}) {
-    return this.#own.client.request(() => ({ type: "history", room: this.#own.name, since: place(since), before: place(before), limit }));
+    return this.#own.client.read({ type: "history", room: this.#own.name, since: place(since), before: place(before), limit });
   }
 
   /**
@@ -470,6 +475,7 @@ export class Client {
   /** @type {ReturnType<typeof later> | undefined} */
   #stallTimer;
   #sendTries = 0;
+  /** @type {Promise<void> | null} the latest part of a history that is asked for */ #reading = null;
 
   // Rooms.
   /** @type {Map<string, Membership>} */ #rooms = new Map();
@@ -772,6 +778,20 @@ export class Client {
     return promise;
   }
 
+  /**
+   * A request for a part of a history, once the one before is answered: several that are large are more than may wait for us, and the server closes
+   * the connection then.
+   * @param {any} message @returns {Promise<any>}
+   */
+  #read(message) {
+    const answer = this.#reading ? this.#reading.then(() => this.#request(() => message)) : this.#request(() => message);
+    const over = () => {
+      if (this.#reading === reading) this.#reading = null;
+    };
+    const reading = (this.#reading = answer.then(over, over));
+    return answer;
+  }
+
   #limit() {
     return this.#options.queue ?? 1_000;
   }
@@ -780,9 +800,11 @@ export class Client {
   #flush() {
     const waiting = this.#queue;
     this.#queue = [];
+    const unsure = this.#resuming && this.user === null; // whose key it would be: this session's, or that of the one we go on with
     for (const entry of waiting) {
       const { own } = entry;
-      const ready = !own || (own.joined ? !this.#stalled.has(own) : !own.wanted && !own.broken);
+      const may = own?.joined ? !this.#stalled.has(own) : !own?.wanted && !own?.broken;
+      const ready = !own || (may && !(unsure && own.kept));
       if (ready && this.#state === "open" && this.#socket?.readyState === 1) this.#transmit(entry);
       else this.#queue.push(entry);
     }
@@ -795,7 +817,8 @@ export class Client {
       entry.frame = `${entry.frame.slice(0, -1)},"idempotency_key":"${this.#nonce}-${entry.id}"}`;
     }
     const owner = this.user ?? this.session; // whose keys the server compares
-    if (entry.doubt && (entry.owner !== owner || Date.now() - entry.sentAt > WINDOW)) return entry.fail(entry.doubt); // it could be stored again
+    const known = entry.own?.kept && entry.owner === owner && Date.now() - entry.sentAt <= WINDOW;
+    if (entry.doubt && !known) return entry.fail(entry.doubt); // it could be done again
     if (!entry.doubt) Object.assign(entry, { owner, sentAt: Date.now() });
     const limit = this.#limits.message_bytes ?? Infinity;
     if (bytesOver(entry.frame, limit)) { // sent all the same, it would end the connection for good
@@ -864,6 +887,7 @@ export class Client {
     error: () => this.error,
     flush: this.#flush.bind(this),
     request: this.#request.bind(this),
+    read: this.#read.bind(this),
     join: this.#join.bind(this),
     leave: this.#leave.bind(this),
   };
@@ -912,7 +936,10 @@ export class Client {
 
   /** @param {Membership} own @param {object} attempt @param {any} ack */
   #joined(own, attempt, ack) {
-    if (own.attempt !== attempt) return; // left meanwhile
+    if (own.attempt !== attempt) { // left meanwhile, or the backend has put us in, and perhaps out again, before this
+      if (!own.wanted && !own.joined && own.leaves === 0) this.#leave(own, true);
+      return;
+    }
     own.attempt = null;
     this.#joinTries = 0;
     own.flows(ack);
@@ -1020,7 +1047,7 @@ export class Client {
     const entry = this.#take(m.id);
     if (!entry) this.#handlers.emit("error", error);
     else if (PASSING.has(m.code) && entry.own && this.#repeat(entry, error)) this.#stall(entry.own, error.retryAfter);
-    else entry.fail(error);
+    else entry.fail(m.code !== "unavailable" && entry.doubt || error); // that it is refused now does not say that it was not stored then
   }
 
   /** The backend has put us into a room, or the session is in it. @param {Membership} own @param {any} m */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { opened, record, refusal, reopen } from "./kit.mjs";
+import { opened, record, refusal, reopen, turn } from "./kit.mjs";
 
 /** @typedef {import("node:test").TestContext} TestContext @typedef {import("../roomcast.js").Room} Room */
 
@@ -313,6 +313,21 @@ test("what may have been stored is not sent again as somebody else, whose key is
   }
 });
 
+test("what may have been stored is not sent again where the room keeps no history any more, and its refusal does not say that it was not stored", async (t) => {
+  for (const ack of [{ recovered: false }, { ...place(57), recovered: true }]) {
+    t.mock.timers.reset();
+    const { socket, room, back } = await settled(t);
+    const sent = room.send(1);
+    socket.taken();
+    socket.end(1006);
+    const next = await back(ack);
+    const again = next.taken();
+    assert.equal(again.length, ack.recovered ? 1 : 0);
+    for (const { id } of again) next.say({ type: "error", id, code: "forbidden", message: "", room: "kitchen" });
+    assert.equal((await refusal(sent)).code, "disconnected");
+  }
+});
+
 test("a user's key is the same in another session", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const dialed = await opened({}, { user: "ann" });
@@ -350,4 +365,43 @@ test("what a room keeps is read without joining it, and page by page", async () 
   assert.deepEqual(request.since, place(3));
   socket.say({ type: "error", id: request.id, code: "history_gone", message: "not kept", room: "kitchen" });
   assert.equal((await refusal(gone)).code, "history_gone");
+});
+
+test("one part of a history is asked for at a time, whatever becomes of the one before", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { client, socket, last } = await opened();
+  const pages = ["a", "b", "c", "d"].map((name) => client.room(name).history({ limit: 1 }));
+  const asked = async (/** @type {import("./kit.mjs").Socket} */ from) => {
+    await turn();
+    const [request, ...others] = from.taken();
+    assert.deepEqual(others, []);
+    return request;
+  };
+  const a = await asked(socket);
+  socket.say({ type: "history", id: a.id, room: "a", messages: [] });
+  const b = await asked(socket);
+  socket.say({ type: "error", id: b.id, code: "forbidden", message: "" });
+  const c = await asked(socket);
+  socket.end(1006);
+  t.mock.timers.tick(60_000);
+  const next = await reopen({ last });
+  const d = await asked(next);
+  next.say({ type: "history", id: d.id, room: "d", messages: [] });
+  assert.deepEqual([a, b, c, d].map((m) => m.room), ["a", "b", "c", "d"]);
+  const came = await Promise.allSettled(pages);
+  assert.deepEqual(came.map((p) => (p.status === "fulfilled" ? p.value.messages : p.reason.code)), [[], "forbidden", "disconnected", []]);
+});
+
+test("who leaves a room and joins it again is told nothing from before, and misses nothing after", async () => {
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  const events = record(room, "message", "gap");
+  room.join();
+  socket.say({ type: "ack", id: socket.taken()[0].id, ...place(57) });
+  room.leave();
+  room.join({ since: place(57) });
+  const [leave, join] = socket.taken();
+  socket.say(message(59), { type: "gap", room: "kitchen", missed: 1 }, { type: "ack", id: leave.id });
+  socket.say({ type: "ack", id: join.id, ...place(57), recovered: true }, message(58), message(59));
+  assert.deepEqual(events.map(([, e]) => e.data), [58, 59]);
 });

@@ -249,6 +249,43 @@ test("a room that is left and joined again while the session is resumed is in it
   assert.deepEqual([room.joined, room.position], [true, place(60)]);
 });
 
+test("what has come since the backend has put us into a room does not come again when the session is restored there", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  const events = record(room, "joined", "message");
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "joined", room: "kitchen", ...place(59) }, message(60, "put in"));
+  next.say({ type: "joined", room: "kitchen", ...place(57), recovered: true }, ...[58, 59, 60, 61].map((n) => message(n, n)), resumed(resume));
+  assert.deepEqual(events.map(([, e]) => e.data ?? e), [{ again: true, recovered: false }, "put in", { again: false }, 61]);
+});
+
+test("without users, what may be stored twice waits until it is known which session we are", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  room.send("lost");
+  const [before] = socket.taken();
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "joined", room: "kitchen", ...place(58) }); // the backend's doing, to the new session
+  next.say({ type: "error", id: resume.id, code: "unavailable", message: "" });
+  room.leave();
+  assert.deepEqual(next.ack().map((m) => m.type), ["leave"]);
+  t.mock.timers.tick(1_000);
+  next.say(resumed(next.taken()[0]));
+  assert.deepEqual(next.taken(), [before]);
+});
+
+test("a room that the backend has taken it out of while it was away is not joined again", async (t) => {
+  const { socket, back, room } = await settled(t, { kitchen: place(57) });
+  const events = record(room, "joined", "left");
+  socket.end(1006);
+  const next = await back();
+  const [resume] = next.taken();
+  next.say({ type: "left", room: "kitchen", reason: "enough" }, resumed(resume));
+  assert.deepEqual([next.taken(), room.joined, events], [[], false, [["left", { reason: "enough" }]]]);
+});
+
 test("more rooms than fit into one message: the others are not recovered, and it is said", async (t) => {
   const rooms = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`r${i}`, place(i)]));
   const { socket, back, joined } = await settled(t, rooms);

@@ -232,6 +232,20 @@ test("a join on its way when the server ends the membership is decided by its an
   assert.equal(room.joined, true);
 });
 
+test("a join that comes to the server after the backend has put us in and out again is taken back", async () => {
+  const { client, socket } = await opened();
+  const room = client.room("kitchen");
+  room.join();
+  const [join] = socket.taken();
+  socket.say({ type: "joined", room: "kitchen" }, { type: "left", room: "kitchen" }, { type: "ack", id: join.id }, message(1));
+  assert.deepEqual([room.joined, socket.ack().map((m) => [m.type, m.room])], [false, [["leave", "kitchen"]]]);
+  room.join();
+  const [again] = socket.taken();
+  room.leave();
+  socket.say({ type: "ack", id: again.id });
+  assert.deepEqual(socket.ack().map((m) => m.type), ["leave"], "one is enough");
+});
+
 test("a loop gets every message in order and ends with leave()", async () => {
   const { client, socket } = await opened();
   const room = client.room("kitchen");

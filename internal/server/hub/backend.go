@@ -143,8 +143,8 @@ func (h *Hub) Join(t Target, room string) (joined int, err error) {
 	return o.Done, err
 }
 
-// Leave takes the clients that t means out of the room, and tells each, with a reason for people. It returns how many were in it. The error is that
-// a node has not answered.
+// Leave takes the clients that t means out of the room, and tells each, with a reason for people; who is away at the moment is told when it comes
+// back. It returns how many were in it. The error is that a node has not answered.
 func (h *Hub) Leave(t Target, room, reason string) (left int, err error) {
 	o, err := h.everywhere(t, command{Do: doLeave, Room: room, Reason: reason})
 	return o.Done, err

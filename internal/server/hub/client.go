@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,6 @@ type client struct {
 	admitted bool
 	deadline *time.Timer // to show a token; nil if none is awaited
 	shown    int         // tokens that do not count
-	halfway  bool        // it is to resume its session again, since the engine went away meanwhile
 	pace     pace
 
 	// Set when it is admitted, before others can find it.
@@ -34,7 +34,8 @@ type client struct {
 
 	ended atomic.Bool // the hub has closed the connection: what else has come from it counts for nothing
 
-	mu sync.Mutex // one at a time changes in which rooms it is. Taken before all other locks; the engine may be waited for with it held
+	mu      sync.Mutex // one at a time changes in which rooms it is. Taken before all other locks; the engine may be waited for with it held
+	halfway bool       // it is to resume its session again, since the engine went away meanwhile; guarded by mu
 }
 
 // Session is what roomcast knows the connection by: it is left out of what its session has sent without echo, on whatever connection that was.
@@ -160,6 +161,10 @@ func (c *client) end(code protocol.CloseCode, reason string) {
 func (c *client) enter(room string, g grip, since roomcast.Position, greet func(at roomcast.Position, recovered bool) []byte) (entered bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.halfway && g.by == byBackend && !slices.Contains(c.conn.Rooms(), room) && c.hub.roster.endorse(c, room) {
+		c.hub.announce(c.self.Load())
+		return false, nil // it is restored there when the session is resumed, with what was missed
+	}
 	err = c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) (m roomcast.Message) {
 		if entered = c.hub.roster.enter(c, room, g); entered || g.by == byItself {
 			m.Data = greet(at, recovered)

@@ -69,14 +69,18 @@ func (r *roster) noteKickLocked(s *session, reason string) {
 
 // missedLocked returns what another node that has taken over a session did not know of it.
 func (r *roster) missedLocked(id string, s *session, rec record) (missed []command) {
-	if k, ok := r.kicked[id]; ok && s == nil && 0 < rec.From && rec.From <= k.turn+1 {
+	ours := s != nil && s.node == r.node
+	if k, ok := r.kicked[id]; ok && !ours && 0 < rec.From && rec.From <= k.turn+1 && rec.Turn > k.turn { // else it is a word from before
 		delete(r.kicked, id)
 		return []command{{Do: doDisconnect, Reason: k.reason}}
 	}
-	if s == nil || s.node != r.node {
+	if !ours {
 		return nil
 	}
 	for _, d := range s.deeds {
+		if _, here := s.rooms[d.room]; here != (d.do == doJoin) {
+			continue // the client has undone it
+		}
 		if _, in := rec.Rooms[d.room]; d.act > rec.Knew && in != (d.do == doJoin) && time.Since(d.at) < movedLately {
 			missed = append(missed, command{Do: d.do, Room: d.room, Reason: d.reason})
 		}
@@ -107,6 +111,14 @@ func (r *roster) adopt(s *session) bool {
 	}
 	s.node, s.turn = r.node, s.turn+1
 	return true
+}
+
+// stray reports whether a member is presented by this node although the session is not its own, or not any more.
+func (r *roster) stray(m roomcast.Member) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.sessions[m.ID]
+	return !m.Gone && m.Node == r.node && (s == nil || s.node != r.node)
 }
 
 // bye notes that another node has stopped. Its sessions wait for their clients to come to another one.

@@ -107,19 +107,7 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 	maps.DeleteFunc(sum.Moved, func(_, node string) bool {
 		return slices.ContainsFunc(errands, func(e errand) bool { return e.node == node }) // asked in any case
 	})
-	errs := h.run(errands, &sum)
-	for range mostMoves {
-		if cmd.Do == doSend && sum.Delivered+sum.Failed > 0 {
-			break // somebody might have it twice
-		}
-		errands = errands[:0]
-		for id, node := range sum.Moved {
-			cmd.Target = Target{Session: id}
-			errands = append(errands, errand{node, cmd})
-		}
-		sum.Moved = nil
-		errs = append(errs, h.run(errands, &sum)...)
-	}
+	errs := append(h.run(errands, &sum), h.follow(cmd, &sum)...)
 	switch {
 	case len(errs) == 0:
 	case sum.Delivered > 0:
@@ -129,6 +117,33 @@ func (h *Hub) everywhere(t Target, cmd command) (outcome, error) {
 		errs = nil
 	}
 	return sum, errors.Join(errs...)
+}
+
+// passOn does it to a session that a node has taken over, whatever this one has heard of it since. Who has asked for it has had an answer.
+func (h *Hub) passOn(node, session string, cmd command) {
+	var sum outcome
+	cmd.Target = Target{Session: session}
+	errs := append(h.run([]errand{{node, cmd}}, &sum), h.follow(cmd, &sum)...)
+	if len(errs) > 0 && cmd.Do == doDisconnect {
+		h.sever(cmd.Target)
+	}
+}
+
+// follow does it to the sessions that have moved, at the nodes that they have moved to.
+func (h *Hub) follow(cmd command, sum *outcome) (errs []error) {
+	for range mostMoves {
+		if cmd.Do == doSend && sum.Delivered+sum.Failed > 0 {
+			break // somebody might have it twice
+		}
+		var errands []errand
+		for id, node := range sum.Moved {
+			cmd.Target = Target{Session: id}
+			errands = append(errands, errand{node, cmd})
+		}
+		sum.Moved = nil
+		errs = append(errs, h.run(errands, sum)...)
+	}
+	return errs
 }
 
 // errand is a command for a node.
@@ -240,7 +255,7 @@ func (h *Hub) moveAway(s *session, cmd command) (done bool, err error) {
 	if cmd.Do == doJoin {
 		done, err = h.roster.admit(s, cmd.Room, h.config.Rooms.MaxRoomsPerConn)
 	} else {
-		done = h.roster.evict(s, cmd.Room)
+		done = h.roster.evict(s, cmd.Room, cmd.Reason)
 	}
 	if done {
 		h.announce(s)
@@ -332,6 +347,9 @@ func (h *Hub) hear(entries []roomcast.Entry) {
 // watch takes what is said of sessions. It is called by the engine: what calls the engine is done elsewhere.
 func (h *Hub) watch(members []roomcast.Member) {
 	for _, m := range members {
+		if h.roster.stray(m) {
+			h.later(func() { h.retract(m) })
+		}
 		ours, lost, missed := h.roster.apply(m)
 		if ours != nil {
 			h.later(func() { h.announceNow(ours) })
@@ -340,7 +358,7 @@ func (h *Hub) watch(members []roomcast.Member) {
 			h.later(func() { lost.end(protocol.CloseSuperseded, "the session goes on in another connection") })
 		}
 		for _, cmd := range missed {
-			h.later(func() { _, _ = h.everywhere(Target{Session: m.ID}, cmd) }) // who has asked for it has had an answer
+			h.later(func() { h.passOn(m.Node, m.ID, cmd) })
 		}
 	}
 }

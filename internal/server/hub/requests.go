@@ -136,7 +136,7 @@ func (c *client) join(r protocol.Request) *refusal {
 	if r.Since != nil {
 		since = roomcast.Position(*r.Since)
 	}
-	_, err := c.enter(room, grip{byItself, r.Presence}, since, func(at roomcast.Position, recovered bool) []byte {
+	_, err := c.enter(room, grip{by: byItself, watches: r.Presence}, since, func(at roomcast.Position, recovered bool) []byte {
 		return protocol.AppendJoinAck(nil, r.ID, protocol.Placed{Position: protocol.Position(at), Since: r.Since != nil, Recovered: recovered})
 	})
 	switch {

@@ -37,8 +37,9 @@ type session struct {
 	knew    uint64    // of those, how many were known when it was taken over
 	deeds   []deedAt  // the latest of them, of this node
 	rooms   map[string]grip
-	client  *client // connected to this node; nil otherwise
-	waits   *wait   // of this node and not connected; nil otherwise
+	evicted map[string]string // rooms that the backend has taken it out of while it was away, and why: it is told when it is back
+	client  *client           // connected to this node; nil otherwise
+	waits   *wait             // of this node and not connected; nil otherwise
 
 	// Guarded by Hub.telling.
 	quiet  time.Time   // until then other nodes are not told of it, unless it is its end or it changes nodes
@@ -49,6 +50,7 @@ type session struct {
 type grip struct {
 	by      origin
 	watches bool // it wants to be told who comes and goes
+	untold  bool // its client, which is away, does not know
 }
 
 // origin is who has put a client into a room. What the backend has done, a token does not undo.
@@ -180,6 +182,9 @@ func (r *roster) claim(c *client, t ticket) (s *session, rooms map[string]grip, 
 	s.client, s.node, s.address = c, r.node, fresh.address
 	s.turn = max(s.turn+1, t.turn+1, uint64(time.Now().UnixMilli())) // whatever this node has not heard of, it is the latest
 	c.self.Store(s)
+	for room := range s.rooms {
+		delete(r.rooms[room].watchers, s) // until it is restored there
+	}
 	rooms = make(map[string]grip, len(s.rooms))
 	maps.Copy(rooms, s.rooms)
 	for room, g := range fresh.rooms {
@@ -269,6 +274,19 @@ func (r *roster) enter(c *client, room string, g grip) (entered bool) {
 	return s.client == c && r.enterLocked(s, room, g)
 }
 
+// endorse reports whether the session of c is in a room; if so, it is there by the backend's doing from now on.
+func (r *roster) endorse(c *client, room string) (in bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := c.self.Load()
+	g, in := s.rooms[room]
+	if in {
+		g.by = byBackend
+		s.rooms[room] = g
+	}
+	return in
+}
+
 func (r *roster) enterLocked(s *session, room string, g grip) (entered bool) {
 	before, in := s.rooms[room]
 	if s.rooms == nil {
@@ -279,6 +297,7 @@ func (r *roster) enterLocked(s *session, room string, g grip) (entered bool) {
 	}
 	g.by = max(g.by, before.by)
 	s.rooms[room] = g
+	delete(s.evicted, room)
 	c := r.rooms[room]
 	if c == nil {
 		c = newCrowd(room)
@@ -322,14 +341,30 @@ func (r *roster) admit(s *session, room string, most int) (entered bool, err err
 	case len(s.rooms) >= most:
 		return false, fmt.Errorf("%w: connection %s is in %d; take it out of one first", roomcast.ErrTooManyRooms, s.connection, most)
 	}
-	return r.enterLocked(s, room, grip{by: byBackend}), nil
+	_, known := s.evicted[room]
+	return r.enterLocked(s, room, grip{by: byBackend, untold: !known}), nil
 }
 
-// evict takes a session that is away out of a room, and reports whether it was in it.
-func (r *roster) evict(s *session, room string) (in bool) {
+// evict takes a session that is away out of a room, and reports whether it was in it. Its client is told why when it is back.
+func (r *roster) evict(s *session, room, reason string) (in bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.awayLocked(s) && r.exitLocked(s, room)
+	untold := s.rooms[room].untold
+	if in = r.awayLocked(s) && r.exitLocked(s, room); in && !untold {
+		if s.evicted == nil {
+			s.evicted = map[string]string{}
+		}
+		s.evicted[room] = reason
+	}
+	return in
+}
+
+// evictions returns what the client of a session, which is back, has not been told, and forgets it.
+func (r *roster) evictions(s *session) (reasons map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reasons, s.evicted = s.evicted, nil
+	return reasons
 }
 
 // expel forgets those of the sessions that are this node's, and returns them, and who is connected, or closing: nobody goes on with them while the
@@ -425,14 +460,17 @@ type record struct {
 	User       string           `json:"u,omitempty"`
 	Address    string           `json:"a,omitempty"`
 	Rooms      map[string]uint8 `json:"r,omitempty"` // bits
+
+	Evicted map[string]string `json:"e,omitempty"` // session.evicted
 }
 
 const (
 	bitBackend = 1 << iota
 	bitWatches
+	bitUntold
 )
 
-// mostRooms is how many bytes the names of a session's rooms may take in what others are told of it, of the 512 KiB that an engine takes
+// mostRooms is how many bytes the names of a session's rooms, and of those that it was taken out of, may take in what others are told of it, of the 512 KiB that an engine takes
 // (roomcast.Member.Info). A thousand names of 255 bytes are less, whatever they are; of more rooms, other nodes do not know all.
 const mostRooms = 508 << 10
 
@@ -457,7 +495,19 @@ func (r *roster) member(s *session) (_ roomcast.Member, ok bool) {
 		if g.watches {
 			bits |= bitWatches
 		}
+		if g.untold {
+			bits |= bitUntold
+		}
 		rec.Rooms[room] = bits
+	}
+	for room, reason := range s.evicted {
+		if left -= 2*len(room) + 6*len(reason) + len(`"":"",`); left < 0 { // which may be anything
+			break
+		}
+		if rec.Evicted == nil {
+			rec.Evicted = map[string]string{}
+		}
+		rec.Evicted[room] = reason
 	}
 	r.mu.RUnlock()
 	var info bytes.Buffer
@@ -496,14 +546,14 @@ func (r *roster) apply(m roomcast.Member) (ours *session, lost *client, missed [
 	if s.node == r.node {
 		s.moved = time.Now()
 	}
-	s.node, s.turn, s.acts, s.address = m.Node, rec.Turn, max(s.acts, rec.Acts), rec.Address
+	s.node, s.turn, s.acts, s.address, s.evicted = m.Node, rec.Turn, max(s.acts, rec.Acts), rec.Address, rec.Evicted
 	for room := range s.rooms {
 		if _, stays := rec.Rooms[room]; !stays {
 			r.exitLocked(s, room)
 		}
 	}
 	for room, bits := range rec.Rooms {
-		g := grip{watches: bits&bitWatches != 0}
+		g := grip{watches: bits&bitWatches != 0, untold: bits&bitUntold != 0}
 		if bits&bitBackend != 0 {
 			g.by = byBackend
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,24 @@ func (h *Hub) gone(s *session) {
 	}
 }
 
+// strayTimeout is after what time a node that has a session has said so again, if another one has claimed it.
+const strayTimeout = 5 * time.Second
+
+// retract takes back what this node has said of a session before it knew that it had gone to another one: that may have ended it meanwhile, and then nobody else
+// would.
+func (h *Hub) retract(m roomcast.Member) {
+	select {
+	case <-time.After(strayTimeout): // if it has not ended it, that one says so first
+	case <-h.ctx.Done():
+		return
+	}
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	if h.roster.stray(m) {
+		h.gone(&session{id: m.ID})
+	}
+}
+
 // What is told of a session at once, and how long others are not told of it again for each byte of what they were told: whoever is in very many rooms, and
 // joins and leaves as fast as may be, costs no more than anybody else.
 const (
@@ -125,9 +144,6 @@ func (h *Hub) announce(s *session) {
 
 // announceNow tells them at once.
 func (h *Hub) announceNow(s *session) {
-	if h.roster.node == "" {
-		return
-	}
 	h.telling.Lock()
 	defer h.telling.Unlock()
 	h.tell(s)
@@ -144,6 +160,9 @@ func (h *Hub) settle(s *session) {
 
 // tell does that. h.telling is held.
 func (h *Hub) tell(s *session) {
+	if h.roster.node == "" {
+		return
+	}
 	if s.untold != nil {
 		s.untold.Stop()
 		s.untold = nil
@@ -207,6 +226,10 @@ func (c *client) resume(r protocol.Request) (answer []byte, _ *refusal) {
 		}
 	}
 	c.halfway = false
+	evicted := h.roster.evictions(s)
+	for _, room := range slices.Sorted(maps.Keys(evicted)) {
+		c.say(protocol.AppendLeft(nil, room, evicted[room]))
+	}
 	h.announce(s)
 	return protocol.AppendResumed(nil, r.ID, protocol.Resumed{Resumed: found, Session: s.id, Connection: s.connection, Resume: h.tokenOf(s)}), nil
 }
@@ -217,6 +240,7 @@ func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool)
 	h.telling.Lock()
 	s, rooms, before, found := h.roster.claim(c, t)
 	if s != nil && s != fresh {
+		h.tell(s) // until then it is the other node's, if there is one: who ends it here must not come before that
 		h.gone(fresh)
 	}
 	h.telling.Unlock()
@@ -226,7 +250,6 @@ func (c *client) claim(t ticket) (s *session, rooms map[string]grip, found bool)
 	if s == nil || s == fresh {
 		return s, rooms, found
 	}
-	h.announceNow(s) // until then it is the other node's, if there is one
 	for _, room := range c.conn.Rooms() {
 		if _, before := rooms[room]; before { // the backend has just put it there, where it has missed something
 			c.conn.Leave(room)
@@ -246,7 +269,7 @@ func (c *client) restore(room string, g grip, since roomcast.Position, listed bo
 	if g.by == byItself && !c.pass.Allows(auth.Join, room) {
 		return errForbidden
 	}
-	g.watches = g.watches && c.pass.Allows(auth.Presence, room)
+	g.watches, g.untold = g.watches && c.pass.Allows(auth.Presence, room), false
 	err := c.conn.JoinFrom(room, roomcast.Joining{Since: since, Greet: func(at roomcast.Position, recovered bool) roomcast.Message {
 		c.hub.roster.enter(c, room, g)
 		placed := protocol.Placed{Position: protocol.Position(at), Since: listed, Recovered: recovered}

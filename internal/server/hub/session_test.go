@@ -352,7 +352,7 @@ func TestBackendMeansWhoIsAway(t *testing.T) {
 		}
 		again := me.back(w, "")
 		engine.turns <- struct{}{}
-		again.hears(`{"type":"joined","room":"d"}`)
+		again.hears(`{"type":"joined","room":"d"}`, `{"type":"left","room":"a"}`, `{"type":"left","room":"b"}`)
 		again.resumed(true)
 	})
 }
@@ -485,6 +485,7 @@ func TestResumeLess(t *testing.T) {
 		if !heard[`{"type":"joined","room":"a"}`] || !heard[`{"type":"joined","room":"d"}`] {
 			t.Errorf("heard %v", heard)
 		}
+		again.hears(`{"type":"left","room":"b"}`)
 		again.id, again.resume = me.id, me.resume
 		again.resumed(true)
 		again.Drop()
