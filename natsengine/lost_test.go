@@ -3,6 +3,7 @@ package natsengine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,6 +112,34 @@ func TestLastMessageIsDeleted(t *testing.T) {
 		t.Errorf("after %v, which was deleted, comes %v; want another epoch", before, at)
 	}
 	l.await(3)
+}
+
+// The stream is made anew, and a node that has published in it since then learns that only later: what it has delivered does not come again.
+func TestStreamIsMadeAnewUnnoticed(t *testing.T) {
+	b := newBroker(t)
+	e := b.node()
+	l := listen(t, e, "r")
+	publish(t, e, "r", "a", "b")
+	if err := e.js.DeleteStream(t.Context(), e.kinds[0].stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.js.CreateStream(t.Context(), e.kinds[0].config()); err != nil {
+		t.Fatal(err)
+	}
+	publishes(t, e, "c")
+	publishes(t, e, "d")
+	e.lookAgain()
+	r := e.roomNamed("r")
+	eventually(t, "it knows that the stream is another one", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.writer.last == 0
+	})
+	eventually(t, "the tail has been read", func() bool { return r.through() > 0 })
+	publish(t, e, "r", "e")
+	if got := said(l.await(5)); !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("delivered: %q", got)
+	}
 }
 
 // Who was away when NATS came back without its end hears also what was stored meanwhile in a room that has lost nothing.

@@ -31,6 +31,7 @@ type reader struct {
 	subs      []*subscription // replaced, never changed: queue refers to it
 	isOpen    bool
 	tail      place    // up to here, everything is delivered or in queue
+	rewound   bool     // nothing has come since rewindLocked: what it has had may stand behind tail.seq
 	early     []*batch // came before what is missing, by sequence
 	wanted    uint64   // is known to be stored: what is missing up to here is read
 	fetching  bool
@@ -174,8 +175,18 @@ func (rd *reader) settleLocked() (drain bool) {
 }
 
 func (rd *reader) appendLocked(b *batch) {
-	rd.tail = b.head()
+	rd.tail, rd.rewound = b.head(), false
 	rd.queue = append(rd.queue, delivery{b, rd.subs})
+}
+
+// hadLocked reports whether b, which was read behind the tail, has been handed on already, and goes on behind it then.
+func (rd *reader) hadLocked(b *batch) bool {
+	if !rd.rewound || b.epoch != rd.tail.Epoch || b.last().Offset > rd.tail.Offset {
+		return false
+	}
+	rd.tail.seq = b.seq
+	rd.queue = append(rd.queue, delivery{batch: &batch{seq: b.seq}}) // for who waits until it is delivered
+	return true
 }
 
 // drain calls the subscribers until nothing is left to be delivered. One goroutine at a time does, whichever brought something first.
@@ -274,7 +285,7 @@ func (rd *reader) take(found []*batch) {
 	r.mu.Lock()
 	for _, b := range found {
 		r.noteLocked(b.head())
-		if b.seq <= rd.tail.seq {
+		if b.seq <= rd.tail.seq || rd.hadLocked(b) {
 			continue
 		}
 		if b.follows(rd.tail) {

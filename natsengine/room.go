@@ -249,11 +249,12 @@ func (r *room) beginning(ctx context.Context, last place) uint64 {
 	return low
 }
 
-// rewindLocked forgets what was behind a place, which is lost, and has the subscribers go on behind a sequence. What they have had of it stays with them.
+// rewindLocked forgets what was behind a place, which is lost, and has the subscribers go on behind a sequence. What they have had stays with them, and does
+// not come again.
 func (r *room) rewindLocked(to place, behind uint64) {
 	r.head, r.known, r.doubt = to, false, time.Time{}
 	if rd := r.reader; rd != nil {
-		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early = behind, behind, behind, behind, nil
+		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early, rd.rewound = behind, behind, behind, behind, nil, true
 	}
 }
 
