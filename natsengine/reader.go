@@ -136,6 +136,7 @@ func (rd *reader) acceptLocked(b *batch) (drain bool) {
 	switch {
 	case b.seq <= rd.tail.seq:
 		return false
+	case rd.hadLocked(b):
 	case rd.isOpen && b.follows(rd.tail):
 		rd.appendLocked(b)
 		rd.checked = time.Now()
@@ -179,9 +180,10 @@ func (rd *reader) appendLocked(b *batch) {
 	rd.queue = append(rd.queue, delivery{b, rd.subs})
 }
 
-// hadLocked reports whether b, which was read behind the tail, has been handed on already, and goes on behind it then.
+// hadLocked reports whether b has been handed on already, though it stands behind the tail, and goes on behind it then.
 func (rd *reader) hadLocked(b *batch) bool {
-	if !rd.rewound || b.epoch != rd.tail.Epoch || b.last().Offset > rd.tail.Offset {
+	had := b.epoch == rd.tail.Epoch && b.last().Offset <= rd.tail.Offset || rd.room.isOverLocked(b.epoch)
+	if !rd.rewound || !had {
 		return false
 	}
 	rd.tail.seq = b.seq
