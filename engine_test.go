@@ -456,6 +456,61 @@ func TestEngineGap(t *testing.T) {
 	})
 }
 
+// held is an engine that has one entry to replay, when it is let.
+type held struct {
+	*tapped
+	let chan struct{} // closed once it is
+}
+
+func (e *held) History(context.Context, string, roomcast.Position, int) ([]roomcast.Entry, error) {
+	<-e.let
+	return []roomcast.Entry{{Message: roomcast.Text("x"), Position: roomcast.Position{Epoch: "e", Offset: 2}}}, nil
+}
+
+// Who comes in between the word that entries are missing and the next entry begins behind those, or is told that they cannot be had.
+func TestEngineGapAmid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &held{&tapped{Engine: memengine.New(logs)}, make(chan struct{})}
+		var amid func()
+		render := func(room string, e roomcast.Entry) roomcast.Message {
+			if e.Position.Offset == 6 {
+				amid()
+			}
+			return place(room, e)
+		}
+		h := newHub(t, roomcast.Options{Engine: engine, Render: render, PingInterval: -1, Gap: func(string, int) roomcast.Message {
+			return roomcast.Text("gap")
+		}}, nil)
+		fresh, freshConn := h.dial("elsewhere")
+		back, backConn := h.dial("elsewhere")
+		there, _ := h.dial("log")
+		deliver := engine.deliver.Load().(func([]roomcast.Entry))
+		at := func(offset uint64) []roomcast.Entry {
+			return []roomcast.Entry{{Message: roomcast.Text("x"), Position: roomcast.Position{Epoch: "e", Offset: offset}}}
+		}
+		deliver(at(1))
+		deliver(at(2))
+		returned := make(chan error, 1)
+		go func() {
+			returned <- backConn.JoinFrom("log", roomcast.Joining{Since: at(1)[0].Position, Greet: greeting})
+		}()
+		synctest.Wait() // what it has missed is being fetched
+		amid = func() {
+			expect(t, "join", freshConn.JoinFrom("log", roomcast.Joining{Greet: greeting}), nil)
+			close(engine.let)
+			expect(t, "join", <-returned, nil)
+		}
+		deliver(at(6))
+		for _, want := range []string{"1 x", "2 x", "gap", "6 x"} {
+			expect(t, "to who is there", there.Receive().String(), want)
+		}
+		for _, want := range []string{"after 5 false", "6 x"} {
+			expect(t, "to who is fresh", fresh.Receive().String(), want)
+			expect(t, "to who is back", back.Receive().String(), want)
+		}
+	})
+}
+
 // While the engine is away, what needs it fails, and nothing of it stays; then all goes on.
 func TestEngineAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
