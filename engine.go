@@ -239,7 +239,7 @@ func (s *Server) fetch(r *room, a *arrival) error {
 			return err
 		}
 		for _, e := range entries {
-			if size += len(e.Data); at != a.at {
+			if size += session.MaxHeader + len(e.Data); at != a.at {
 				a.missed, at = append(a.missed, e), e.Position
 			}
 		}

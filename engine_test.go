@@ -365,6 +365,43 @@ func (g *together) History(ctx context.Context, room string, since roomcast.Posi
 	return g.Engine.History(ctx, room, since, limit)
 }
 
+// counting is an engine that counts what is read of its histories.
+type counting struct {
+	roomcast.Engine
+	read int
+}
+
+func (e *counting) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	entries, err := e.Engine.History(ctx, room, since, limit)
+	e.read += len(entries)
+	return entries, err
+}
+
+// No more is fetched for a client than it could be sent, however small the messages are.
+func TestReplayOfTheSmallest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const kept, limit = 20_000, 5000
+		many := memengine.Options{History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }, Messages: kept}}}
+		engine := &counting{Engine: memengine.New(many)}
+		defer engine.Engine.(*memengine.Engine).Close()
+		h := newHub(t, roomcast.Options{Engine: engine, PingInterval: -1, OutboxBytes: limit}, nil)
+		_, keeper := h.dial("other")
+		expect(t, "join", keeper.Join("log"), nil)
+		entries := make([]roomcast.Entry, kept)
+		for i := range entries {
+			entries[i].Except = []string{keeper.Session()}
+		}
+		expect(t, "error", engine.Publish(t.Context(), "log", entries), nil)
+		client, conn := h.dial("elsewhere")
+		since := roomcast.Position{Epoch: entries[0].Position.Epoch, Offset: 1}
+		expect(t, "join", conn.JoinFrom("log", roomcast.Joining{Since: since, Greet: greeting}), nil)
+		expect(t, "greeting", client.Receive().String(), fmt.Sprintf("after %d false", kept))
+		if engine.read > limit {
+			t.Errorf("%d messages have been fetched for an outbox of %d bytes", engine.read, limit)
+		}
+	})
+}
+
 // Two joins of one connection at the same time are one: what was missed comes once.
 func TestReplayOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
