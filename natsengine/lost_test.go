@@ -204,6 +204,31 @@ func TestTailAfterALoss(t *testing.T) {
 	quiet.await(2)
 }
 
+// Who was away when a room began another epoch in the place of what was lost, and is back when that is filled again, hears all of it.
+func TestEpochInThePlaceOfALoss(t *testing.T) {
+	b := newBroker(t)
+	p := newPassage(t, strings.TrimPrefix(b.srv.ClientURL(), "nats://"))
+	speaks, hears := b.node(), b.node(func(o *Options) { o.URL = p.url() })
+	ear := listen(t, hears, "r")
+	publish(t, speaks, "r", "a")
+	restore := b.backUp(speaks, hears)
+	for _, text := range []string{"b", "c", "d"} {
+		publish(t, speaks, "r", text)
+	}
+	ear.await(4)
+	p.swallow.Store(true)
+	p.cut()
+	restore()
+	for _, text := range []string{"e", "f", "g", "h"} {
+		publishes(t, speaks, text)
+	}
+	p.swallow.Store(false)
+	p.cut()
+	if got := said(ear.await(8)); !slices.Equal(got, strings.Split("abcdefgh", "")) {
+		t.Errorf("heard %q", got)
+	}
+}
+
 // What was missed while the connection was away is more than fits into one answer.
 func TestLargeTails(t *testing.T) {
 	b := newBroker(t)

@@ -268,7 +268,9 @@ func (rd *reader) fetch() {
 			return
 		case len(found) > 0: // also of an answer that broke off
 			try, vain = 0, 0
-			rd.take(found)
+			if !rd.goBack(found[0]) {
+				rd.take(found)
+			}
 			continue
 		case err == nil:
 			vain++
@@ -279,6 +281,29 @@ func (rd *reader) fetch() {
 		}
 		r.e.pause(rd.ctx, try)
 	}
+}
+
+// goBack reports whether the epoch of b, which was found behind the tail, has begun before that, in the place of what is lost of the epoch before: then the
+// reader goes on where it has.
+func (rd *reader) goBack(b *batch) bool {
+	r := rd.room
+	r.mu.Lock()
+	tail := rd.tail
+	within := b.first > 1 && b.epoch != tail.Epoch && !r.isOverLocked(b.epoch)
+	r.mu.Unlock()
+	if !within {
+		return false
+	}
+	begin := r.beginning(rd.ctx, b.head())
+	if begin > tail.seq {
+		return false // what is missing before b is kept no more
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rd.tail == tail { // else something has come meanwhile
+		rd.tail.seq, rd.rewound = begin-1, true
+	}
+	return true
 }
 
 // take appends batches that were read from the tail on: each is the next there is, even if offsets are missing before it.
