@@ -180,10 +180,15 @@ func (rd *reader) appendLocked(b *batch) {
 	rd.queue = append(rd.queue, delivery{b, rd.subs})
 }
 
-// hadLocked reports whether b has been handed on already, though it stands behind the tail, and goes on behind it then.
+// hadLocked reports whether b has been handed on already, or was there before the reader, though it stands behind the tail, and goes on behind it then.
 func (rd *reader) hadLocked(b *batch) bool {
-	had := b.epoch == rd.tail.Epoch && b.last().Offset <= rd.tail.Offset || rd.room.isOverLocked(b.epoch)
-	if !rd.rewound || !had {
+	r := rd.room
+	had := rd.rewound && b.last().Offset <= rd.tail.Offset
+	if b.epoch != rd.tail.Epoch {
+		i := r.epochLocked(b.epoch)
+		had = i >= 0 && i < r.epochLocked(rd.tail.Epoch) && b.last().Offset <= r.epochs[i].Offset
+	}
+	if !had {
 		return false
 	}
 	rd.tail.seq = b.seq

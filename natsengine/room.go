@@ -20,12 +20,12 @@ type room struct {
 	notice  string // where what has been stored in it is repeated
 
 	mu     sync.Mutex
-	head   place         // the newest batch that is known to be stored
-	epochs []string      // in which head has been, the latest mostEpochs of them
-	known  bool          // head has been read; it may be old all the same
-	doubt  time.Time     // since when NATS has said that less is stored than head; zero if it has not
-	moved  chan struct{} // closed when head changes; nil if nobody waits for it
-	reader *reader       // nil while nobody here is subscribed
+	head   place               // the newest batch that is known to be stored
+	known  bool                // head has been read; it may be old all the same
+	doubt  time.Time           // since when NATS has said that less is stored than head; zero if it has not
+	moved  chan struct{}       // closed when head changes; nil if nobody waits for it
+	reader *reader             // nil while nobody here is subscribed
+	epochs []roomcast.Position // how far head has been in each; the latest mostEpochs
 	writer writer
 	sub    *nats.Subscription // to notice; nil while nobody needs it
 	ears   int                // who do
@@ -76,9 +76,7 @@ func (r *room) accept(b *batch) {
 // noteLocked remembers the newest batch there is.
 func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
-		if h.Epoch != "" && !slices.Contains(r.epochs, h.Epoch) {
-			r.epochs = append(r.epochs[max(0, len(r.epochs)-mostEpochs+1):], h.Epoch)
-		}
+		r.enterLocked(h.Position)
 		r.head, r.known, r.doubt = h, true, time.Time{}
 		r.kind.saw(h.seq)
 		if r.moved != nil {
@@ -91,10 +89,26 @@ func (r *room) noteLocked(h place) {
 // mostEpochs is how many epochs of a room are remembered, the latest.
 const mostEpochs = 8
 
+// enterLocked remembers how far the latest epoch has come. One that is over comes no further: what is stored in it once more is by nodes that do not know.
+func (r *room) enterLocked(at roomcast.Position) {
+	switch i := r.epochLocked(at.Epoch); {
+	case at.Epoch == "":
+	case i < 0:
+		r.epochs = append(r.epochs[max(0, len(r.epochs)-mostEpochs+1):], at)
+	case i == len(r.epochs)-1:
+		r.epochs[i].Offset = max(r.epochs[i].Offset, at.Offset)
+	}
+}
+
+// epochLocked is which of r.epochs it is; -1 if none.
+func (r *room) epochLocked(epoch string) int {
+	return slices.IndexFunc(r.epochs, func(p roomcast.Position) bool { return p.Epoch == epoch })
+}
+
 // isOverLocked reports whether an epoch was over when another one had begun. If the log has lost that, more of the positions of the epoch before have been used
-// than it shows, and what there is of it has been delivered.
+// than it shows.
 func (r *room) isOverLocked(epoch string) bool {
-	i := slices.Index(r.epochs, epoch)
+	i := r.epochLocked(epoch)
 	return i >= 0 && i < len(r.epochs)-1
 }
 
