@@ -46,7 +46,7 @@ type frame struct {
 	room   *room   // from which it may be dropped for a slow member; nil if it may not
 	key    string  // what it is the latest of, if room keeps the latest
 	notice *notice // what it tells a single member; nil for anything that others share
-	logged []Entry // what it is made of, if that is in a history or not for some sessions; all are Except the same ones
+	logged []Entry // until it is delivered: what it is made of, if that is in a history or not for some sessions; all are Except the same ones
 }
 
 // check reports whether m may be sent.
@@ -68,7 +68,7 @@ func newFrame(m Message) (*frame, error) {
 // deflate compresses the message. It is called at most once, before the frame is shared.
 func (f *frame) deflate() {
 	if bytes := session.DeflateFrames(f.bytes); bytes != nil {
-		f.deflated = &frame{bytes: bytes, messages: f.messages, born: f.born, room: f.room, key: f.key, logged: f.logged}
+		f.deflated = &frame{bytes: bytes, messages: f.messages, born: f.born, room: f.room, key: f.key}
 	}
 }
 
@@ -251,6 +251,7 @@ func (r *room) deliver(f *frame, except []*Conn) (receipt Receipt, slow []*Conn)
 			receipt.Dropped += f.messages
 		}
 	}
+	f.logged = nil // the frame may wait for long, and the entries, or all that was stored with them, are not to wait with it
 	return receipt, slow
 }
 
@@ -266,10 +267,10 @@ const (
 
 // offer adds f to the outbox of c, in the encoding of c.
 func (c *Conn) offer(f *frame) offering {
-	f = f.as(c)
+	logged, f := f.logged, f.as(c)
 	c.mu.Lock()
 	switch {
-	case c.end != nil, len(f.logged) > 0 && len(f.logged[0].Except) > 0 && slices.Contains(f.logged[0].Except, c.sessionLocked()):
+	case c.end != nil, len(logged) > 0 && len(logged[0].Except) > 0 && slices.Contains(logged[0].Except, c.sessionLocked()):
 		c.mu.Unlock()
 		return offerClosed
 	case f.room != nil:

@@ -22,6 +22,22 @@ func TestG10_EncodeOnce(t *testing.T) {
 	}
 }
 
+// What waits for a member does not hold on to the entries that it was made of, nor to all that the engine has fetched with them.
+func TestG7_EntriesDoNotWait(t *testing.T) {
+	s, conns := deflatingRoomOf(t, 2, 2)
+	r := s.rooms.find("room")
+	r.feed = &feed{}
+	entry := Entry{Message: compressible(), Except: []string{"somebody else"}}
+	s.receive(r, []Entry{entry})
+	entry.Position = Position{"e", 1}
+	s.receive(r, []Entry{entry})
+	for _, c := range conns {
+		if n := c.out.waiting(); n != 2 || c.out.first.logged != nil || c.out.rest.frames[0].logged != nil {
+			t.Errorf("%d frames wait, the first with %v, the other with %v", n, c.out.first.logged, c.out.rest.frames[0].logged)
+		}
+	}
+}
+
 // deflatingRoomOf is roomOf with every nth member having agreed to compression; none if nth is 0.
 func deflatingRoomOf(t testing.TB, members, nth int) (*Server, []*Conn) {
 	s := New(Handler{}, Options{PingInterval: -1, Compression: CompressionOn})

@@ -8,14 +8,12 @@
 //
 // Each has a test that carries its number.
 //
-//   - G1 membership. Once Join has returned, every broadcast to the room that starts later is handed to the connection; once Leave
-//     has returned, none that starts later is.
+//   - G1 membership. Once Join has returned, every broadcast to the room that starts later is handed to the connection; once Leave has returned, none that starts later is.
 //   - G2 both ways indexed. A room knows its members and a connection knows its rooms, so a disconnect costs the number of its own
 //     rooms. The two views never disagree when nobody is inside a call.
 //   - G3 empty rooms vanish with their last member, and so does every trace of a gone connection: after any churn, memory,
 //     goroutines and descriptors are back where they were.
-//   - G4 one order. All members of a room see its broadcasts in one and the same order, and the messages of one sender in the order
-//     it sent them.
+//   - G4 one order. All members of a room see its broadcasts in one and the same order, and the messages of one sender in the order it sent them.
 //   - G5 disconnect is atomic, and in this order: (1) the connection leaves all rooms at one instant: from then on no broadcast
 //     reaches it, no list of members shows it, and Join fails with ErrClosed; (2) it is shut down: reading and writing stop; (3) the
 //     Close frame is sent; (4) the Close callback runs, exactly once, after the last Message callback; (5) its memory is released.
@@ -29,8 +27,7 @@
 //   - G8 a broken client harms only itself. A violation of RFC 6455 ends its connection with the right code: 1002 protocol error,
 //     1007 invalid UTF-8, 1009 too big; 1008 is a rejection, 1001 a missing pong or a server going away.
 //   - G9 no deadlock: one lock order, below.
-//   - G10 encode once. A broadcast is turned into bytes once, whatever the number of members, and compressed once, if there are
-//     members that have agreed to it.
+//   - G10 encode once. A broadcast is turned into bytes once, whatever the number of members, and compressed once, if there are members that have agreed to it.
 //   - G11 connected means joined. The Connect callback has returned, and the rooms it joined count, before the client can see the
 //     upgrade's 101. (A rejected client still gets its 101, then 1008.)
 //

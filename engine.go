@@ -15,8 +15,7 @@ import (
 // roomcasttest.EngineSuite holds any other to what is written here.
 //
 // An engine belongs to who made it, who closes it after the servers that use it. All methods may be called from anywhere at any time. Names
-// of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, keep no history, and may
-// have 257 bytes.
+// of rooms are any string of 1 to 255 bytes of UTF-8; those that begin with "\x01" are the program's own, keep no history, and may have 257 bytes.
 //
 // While the engine is away, what needs it fails with ErrUnavailable, soon; everything resumes by itself, subscriptions included.
 //
@@ -147,7 +146,7 @@ func (f *feed) stop() {
 	}
 }
 
-// advanceLocked notes that entries are being delivered.
+// advanceLocked notes that entries are being delivered. One that is Again is none: it stands for those that are missing up to it.
 func (f *feed) advanceLocked(entries []Entry) {
 	f.at = entries[len(entries)-1].Position
 	for _, a := range f.arriving {
@@ -155,6 +154,9 @@ func (f *feed) advanceLocked(entries []Entry) {
 			if e.Position.Epoch != a.since.Epoch || e.Position.Offset > a.since.Offset { // else it has that already
 				a.left -= entryBytes + len(e.Data)
 				a.entries = append(a.entries, e)
+				if e.Again {
+					a.left = -1 // nobody can replay that
+				}
 			}
 		}
 		if a.left < 0 {
@@ -237,7 +239,7 @@ func (s *Server) fetch(r *room, a *arrival) error {
 			return err
 		}
 		for _, e := range entries {
-			if size += len(e.Data); at != a.at {
+			if size += session.MaxHeader + len(e.Data); at != a.at {
 				a.missed, at = append(a.missed, e), e.Position
 			}
 		}
@@ -348,6 +350,7 @@ func (s *Server) receive(r *room, entries []Entry) {
 		r.mu.Unlock()
 		if missed := at.before(first); missed > 0 {
 			if f, err := newFrame(s.opts.Gap(r.name, int(missed))); err == nil {
+				f.logged = []Entry{{Position: Position{first.Epoch, first.Offset - 1}, Again: true}} // who comes from now on begins behind it
 				s.deliver(r, f)
 			}
 		}

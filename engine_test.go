@@ -365,6 +365,43 @@ func (g *together) History(ctx context.Context, room string, since roomcast.Posi
 	return g.Engine.History(ctx, room, since, limit)
 }
 
+// counting is an engine that counts what is read of its histories.
+type counting struct {
+	roomcast.Engine
+	read int
+}
+
+func (e *counting) History(ctx context.Context, room string, since roomcast.Position, limit int) ([]roomcast.Entry, error) {
+	entries, err := e.Engine.History(ctx, room, since, limit)
+	e.read += len(entries)
+	return entries, err
+}
+
+// No more is fetched for a client than it could be sent, however small the messages are.
+func TestReplayOfTheSmallest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const kept, limit = 20_000, 5000
+		many := memengine.Options{History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }, Messages: kept}}}
+		engine := &counting{Engine: memengine.New(many)}
+		defer engine.Engine.(*memengine.Engine).Close()
+		h := newHub(t, roomcast.Options{Engine: engine, PingInterval: -1, OutboxBytes: limit}, nil)
+		_, keeper := h.dial("other")
+		expect(t, "join", keeper.Join("log"), nil)
+		entries := make([]roomcast.Entry, kept)
+		for i := range entries {
+			entries[i].Except = []string{keeper.Session()}
+		}
+		expect(t, "error", engine.Publish(t.Context(), "log", entries), nil)
+		client, conn := h.dial("elsewhere")
+		since := roomcast.Position{Epoch: entries[0].Position.Epoch, Offset: 1}
+		expect(t, "join", conn.JoinFrom("log", roomcast.Joining{Since: since, Greet: greeting}), nil)
+		expect(t, "greeting", client.Receive().String(), fmt.Sprintf("after %d false", kept))
+		if engine.read > limit {
+			t.Errorf("%d messages have been fetched for an outbox of %d bytes", engine.read, limit)
+		}
+	})
+}
+
 // Two joins of one connection at the same time are one: what was missed comes once.
 func TestReplayOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -452,6 +489,61 @@ func TestEngineGap(t *testing.T) {
 		deliver([]roomcast.Entry{entry("f", 1)})
 		for _, want := range []string{"1 x", "2 x", "log misses 3", "6 x", "1 x"} {
 			expect(t, "message", client.Receive().String(), want)
+		}
+	})
+}
+
+// held is an engine that has one entry to replay, when it is let.
+type held struct {
+	*tapped
+	let chan struct{} // closed once it is
+}
+
+func (e *held) History(context.Context, string, roomcast.Position, int) ([]roomcast.Entry, error) {
+	<-e.let
+	return []roomcast.Entry{{Message: roomcast.Text("x"), Position: roomcast.Position{Epoch: "e", Offset: 2}}}, nil
+}
+
+// Who comes in between the word that entries are missing and the next entry begins behind those, or is told that they cannot be had.
+func TestEngineGapAmid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &held{&tapped{Engine: memengine.New(logs)}, make(chan struct{})}
+		var amid func()
+		render := func(room string, e roomcast.Entry) roomcast.Message {
+			if e.Position.Offset == 6 {
+				amid()
+			}
+			return place(room, e)
+		}
+		h := newHub(t, roomcast.Options{Engine: engine, Render: render, PingInterval: -1, Gap: func(string, int) roomcast.Message {
+			return roomcast.Text("gap")
+		}}, nil)
+		fresh, freshConn := h.dial("elsewhere")
+		back, backConn := h.dial("elsewhere")
+		there, _ := h.dial("log")
+		deliver := engine.deliver.Load().(func([]roomcast.Entry))
+		at := func(offset uint64) []roomcast.Entry {
+			return []roomcast.Entry{{Message: roomcast.Text("x"), Position: roomcast.Position{Epoch: "e", Offset: offset}}}
+		}
+		deliver(at(1))
+		deliver(at(2))
+		returned := make(chan error, 1)
+		go func() {
+			returned <- backConn.JoinFrom("log", roomcast.Joining{Since: at(1)[0].Position, Greet: greeting})
+		}()
+		synctest.Wait() // what it has missed is being fetched
+		amid = func() {
+			expect(t, "join", freshConn.JoinFrom("log", roomcast.Joining{Greet: greeting}), nil)
+			close(engine.let)
+			expect(t, "join", <-returned, nil)
+		}
+		deliver(at(6))
+		for _, want := range []string{"1 x", "2 x", "gap", "6 x"} {
+			expect(t, "to who is there", there.Receive().String(), want)
+		}
+		for _, want := range []string{"after 5 false", "6 x"} {
+			expect(t, "to who is fresh", fresh.Receive().String(), want)
+			expect(t, "to who is back", back.Receive().String(), want)
 		}
 	})
 }

@@ -210,8 +210,7 @@ func (o *outbox) sweep() (superseded int) {
 	return superseded
 }
 
-// filter keeps some of the frames that wait in the queue. Those that have been given to the writer stay whatever keep says. i is where a frame
-// stood before.
+// filter keeps some of the frames that wait in the queue. Those that have been given to the writer stay whatever keep says. i is where a frame stood before.
 func (o *outbox) filter(keep func(i int, f *frame) bool) {
 	q := o.rest
 	from := q.head + q.lent

@@ -99,9 +99,8 @@ func (r *room) again(ctx context.Context, o *outgoing, seq uint64) (storing, err
 	s := storing{roomcast.Position{Epoch: b.epoch, Offset: b.first}, b.head(), b.id != o.id}
 	if s.again {
 		r.e.stats.duplicates.Add(1)
-	} else {
-		r.accept(b)
 	}
+	r.accept(b)
 	return s, nil
 }
 

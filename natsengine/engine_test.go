@@ -230,7 +230,7 @@ func TestLargestMessage(t *testing.T) {
 	s := runServer(t, ServerOptions{})
 	var nodes []*Engine
 	for range 2 {
-		e, err := New(Options{Server: s, History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }}}})
+		e, err := New(Options{Server: s, Timeout: patience, History: []roomcast.Retention{{Name: "log", Match: func(room string) bool { return room == "log" }}}})
 		if err != nil {
 			t.Fatal(err)
 		}

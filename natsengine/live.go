@@ -131,21 +131,19 @@ func (l *live) publish(room string, entries []roomcast.Entry) error {
 		return nil
 	}
 	limit, subject := l.e.maxPayload(), liveSubject(l.e.o.Prefix, room)
-	var bodies [][]byte
-	size := 0
+	bodies := make([][]byte, len(entries))
 	for i := range entries {
-		body := encodeEntry(&entries[i])
-		if len(body) > limit {
-			return tooLarge(len(body), room, limit)
+		if bodies[i] = encodeEntry(&entries[i]); len(bodies[i]) > limit {
+			return tooLarge(len(bodies[i]), room, limit) // before any of them has gone
 		}
-		if size+len(body) > limit {
-			l.put(subject, bodies)
-			bodies, size = nil, 0
-		}
-		bodies, size = append(bodies, body), size+len(body)
 	}
-	if len(bodies) > 0 {
-		l.put(subject, bodies)
+	for n, size := 0, 0; len(bodies) > 0; n, size = 0, 0 {
+		for n < len(bodies) && size+len(bodies[n]) <= limit {
+			size += len(bodies[n])
+			n++
+		}
+		l.put(subject, bodies[:n])
+		bodies = bodies[n:]
 	}
 	return nil
 }

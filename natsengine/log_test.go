@@ -141,6 +141,28 @@ func TestOnce(t *testing.T) {
 	}
 }
 
+// What is published again with its idempotency key has been delivered here when Publish returns, also if the notification of the first was lost.
+func TestOnceIsDeliveredFirst(t *testing.T) {
+	b := newBroker(t)
+	one, two := b.node(), b.node(func(o *Options) { o.tails.every = time.Hour })
+	l := listen(t, two, "r")
+	publish(t, one, "r", "a")
+	l.await(1)
+	entries := texts("b")
+	entries[0].Once = "k"
+	loseNotifications(two, "r", 1, func() {
+		if err := one.Publish(t.Context(), "r", entries); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := two.Publish(t.Context(), "r", entries); err != nil || !entries[0].Again {
+		t.Fatalf("%v, again %v", err, entries[0].Again)
+	}
+	if got := said(l.heard()); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("delivered when Publish has returned: %q", got)
+	}
+}
+
 func TestHistory(t *testing.T) {
 	b := newBroker(t)
 	e := b.node()

@@ -3,6 +3,7 @@ package natsengine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,15 +14,22 @@ import (
 	"github.com/roomcast/roomcast"
 )
 
-// backUp notes what NATS has. restore does what a power cut or a backup does: NATS comes back as it was then.
-func (b *broker) backUp() (restore func()) {
+// backUp notes what NATS has, and returns when the nodes are ready again. restore does what a power cut or a backup does: NATS comes back as it was then.
+func (b *broker) backUp(nodes ...*Engine) (restore func()) {
 	b.t.Helper()
+	before := make([]uint64, len(nodes))
+	for i, e := range nodes {
+		before[i] = e.Stats().Reconnects
+	}
 	b.stop()
 	dir := b.t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(b.opts.StoreDir)); err != nil {
 		b.t.Fatal(err)
 	}
 	b.start()
+	for i, e := range nodes {
+		eventually(b.t, "the node is ready again", func() bool { return e.Stats().Reconnects > before[i] && e.Ready() == nil })
+	}
 	return func() {
 		b.stop()
 		if err := os.RemoveAll(b.opts.StoreDir); err != nil {
@@ -34,23 +42,21 @@ func (b *broker) backUp() (restore func()) {
 	}
 }
 
-// losers are a node that publishes in a room and one that listens there, whose NATS has lost the last three of six messages. at is the position before that.
-func losers(t *testing.T) (b *broker, speaks, hears *Engine, ear *ear, at roomcast.Position) {
+// losers are a node that publishes in a room and one that listens there, whose NATS has lost the last three of six messages. at is the position before that, and
+// again has NATS lose what has come since then.
+func losers(t *testing.T) (b *broker, speaks, hears *Engine, ear *ear, at roomcast.Position, again func()) {
 	t.Helper()
 	b = newBroker(t)
 	speaks, hears = b.node(), b.node()
 	ear = listen(t, hears, "r")
 	publish(t, speaks, "r", "a", "b", "c")
-	restore := b.backUp()
-	for _, e := range []*Engine{speaks, hears} {
-		eventually(t, "the node is ready again", func() bool { return e.Ready() == nil })
-	}
+	restore := b.backUp(speaks, hears)
 	for _, text := range []string{"d", "e", "f"} {
 		at = publish(t, speaks, "r", text)[0].Position
 	}
 	ear.await(6)
 	restore()
-	return b, speaks, hears, ear, at
+	return b, speaks, hears, ear, at, restore
 }
 
 // publishes publishes until that is done.
@@ -63,7 +69,7 @@ func publishes(t *testing.T, e *Engine, text string) roomcast.Position {
 
 // NATS comes back without the end of a log, under nodes that know it: the room goes on, for all who are there, and no position has two messages.
 func TestLogThatHasLostItsEnd(t *testing.T) {
-	_, speaks, _, ear, before := losers(t)
+	_, speaks, _, ear, before, _ := losers(t)
 	at := publishes(t, speaks, "new")
 	if at.Epoch == before.Epoch || at.Offset != 1 {
 		t.Errorf("after %v comes %v, want the first of another epoch", before, at)
@@ -73,9 +79,44 @@ func TestLogThatHasLostItsEnd(t *testing.T) {
 	}
 }
 
+// The log loses its end again, and with it the epoch that has begun for that: the one before is not taken up where it has been already, and comes to nobody once more.
+func TestLogThatHasLostItsEndTwice(t *testing.T) {
+	_, speaks, _, ear, before, again := losers(t)
+	used := []roomcast.Position{before, publishes(t, speaks, "g"), publishes(t, speaks, "h")}
+	ear.await(8)
+	again()
+	at := publishes(t, speaks, "i")
+	if at.Offset != 1 || at.Epoch == used[0].Epoch || at.Epoch == used[1].Epoch {
+		t.Errorf("after %v comes %v, want the first of another epoch", used, at)
+	}
+	if got := said(ear.await(9)); !slices.Equal(got, strings.Split("abcdefghi", "")) {
+		t.Errorf("heard %q", got)
+	}
+}
+
+// The log is lost altogether, and found again when the room has gone on without it.
+func TestLogThatIsFoundAgain(t *testing.T) {
+	b, speaks, _, ear, before, again := losers(t)
+	b.stop()
+	if err := os.RemoveAll(b.opts.StoreDir); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	used := []roomcast.Position{before, publishes(t, speaks, "g")}
+	ear.await(7)
+	again()
+	at := publishes(t, speaks, "h")
+	if at.Offset != 1 || at.Epoch == used[0].Epoch || at.Epoch == used[1].Epoch {
+		t.Errorf("after %v comes %v, want the first of another epoch", used, at)
+	}
+	if got := said(ear.await(8)); !slices.Equal(got, strings.Split("abcdefgh", "")) {
+		t.Errorf("heard %q", got)
+	}
+}
+
 // The same where nobody who knows it publishes.
 func TestLogThatHasLostItsEndUnheard(t *testing.T) {
-	b, speaks, _, ear, before := losers(t)
+	b, speaks, _, ear, before, _ := losers(t)
 	speaks.Close()
 	fresh := b.node()
 	eventually(t, "another epoch has begun", func() bool {
@@ -113,6 +154,34 @@ func TestLastMessageIsDeleted(t *testing.T) {
 	l.await(3)
 }
 
+// The stream is made anew, and a node that has published in it since then learns that only later: what it has delivered does not come again.
+func TestStreamIsMadeAnewUnnoticed(t *testing.T) {
+	b := newBroker(t)
+	e := b.node()
+	l := listen(t, e, "r")
+	publish(t, e, "r", "a", "b")
+	if err := e.js.DeleteStream(t.Context(), e.kinds[0].stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.js.CreateStream(t.Context(), e.kinds[0].config()); err != nil {
+		t.Fatal(err)
+	}
+	publishes(t, e, "c")
+	publishes(t, e, "d")
+	e.lookAgain()
+	r := e.roomNamed("r")
+	eventually(t, "it knows that the stream is another one", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.writer.last == 0
+	})
+	eventually(t, "the tail has been read", func() bool { return r.through() > 0 })
+	publish(t, e, "r", "e")
+	if got := said(l.await(5)); !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("delivered: %q", got)
+	}
+}
+
 // Who was away when NATS came back without its end hears also what was stored meanwhile in a room that has lost nothing.
 func TestTailAfterALoss(t *testing.T) {
 	b := newBroker(t)
@@ -121,10 +190,7 @@ func TestTailAfterALoss(t *testing.T) {
 	other, quiet := listen(t, hears, "other"), listen(t, hears, "quiet")
 	publish(t, speaks, "quiet", "a")
 	quiet.await(1)
-	restore := b.backUp()
-	for _, e := range []*Engine{speaks, hears} {
-		eventually(t, "the node is ready again", func() bool { return e.Ready() == nil })
-	}
+	restore := b.backUp(speaks, hears)
 	last := publish(t, speaks, "other", numbered("x", 20)...)
 	other.await(len(last))
 	eventually(t, "the tail is known to be right so far", func() bool { return hears.roomNamed("quiet").through() > 3 })
@@ -136,6 +202,31 @@ func TestTailAfterALoss(t *testing.T) {
 	p.swallow.Store(false)
 	p.cut()
 	quiet.await(2)
+}
+
+// Who was away when a room began another epoch in the place of what was lost, and is back when that is filled again, hears all of it.
+func TestEpochInThePlaceOfALoss(t *testing.T) {
+	b := newBroker(t)
+	p := newPassage(t, strings.TrimPrefix(b.srv.ClientURL(), "nats://"))
+	speaks, hears := b.node(), b.node(func(o *Options) { o.URL = p.url() })
+	ear := listen(t, hears, "r")
+	publish(t, speaks, "r", "a")
+	restore := b.backUp(speaks, hears)
+	for _, text := range []string{"b", "c", "d"} {
+		publish(t, speaks, "r", text)
+	}
+	ear.await(4)
+	p.swallow.Store(true)
+	p.cut()
+	restore()
+	for _, text := range []string{"e", "f", "g", "h"} {
+		publishes(t, speaks, text)
+	}
+	p.swallow.Store(false)
+	p.cut()
+	if got := said(ear.await(8)); !slices.Equal(got, strings.Split("abcdefgh", "")) {
+		t.Errorf("heard %q", got)
+	}
 }
 
 // What was missed while the connection was away is more than fits into one answer.

@@ -44,7 +44,7 @@ type publication struct {
 	left      int
 	positions []roomcast.Position
 	again     []bool
-	head      place // after the last that was stored
+	head      place // after the last that was stored, by whomever
 	err       error
 
 	gone chan struct{} // closed by the caller when it does not wait any more
@@ -200,7 +200,7 @@ func (it item) stored(s storing, nth int, err error) {
 				p.positions[it.n].Offset += uint64(nth)
 			}
 		}
-		if !s.again {
+		if !s.again || s.head.seq > p.head.seq { // what was there before may not have been delivered here either
 			p.head = s.head
 		}
 		if p.left--; p.left == 0 {

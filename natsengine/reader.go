@@ -31,6 +31,7 @@ type reader struct {
 	subs      []*subscription // replaced, never changed: queue refers to it
 	isOpen    bool
 	tail      place    // up to here, everything is delivered or in queue
+	rewound   bool     // nothing has come since rewindLocked: what it has had may stand behind tail.seq
 	early     []*batch // came before what is missing, by sequence
 	wanted    uint64   // is known to be stored: what is missing up to here is read
 	fetching  bool
@@ -135,6 +136,7 @@ func (rd *reader) acceptLocked(b *batch) (drain bool) {
 	switch {
 	case b.seq <= rd.tail.seq:
 		return false
+	case rd.hadLocked(b):
 	case rd.isOpen && b.follows(rd.tail):
 		rd.appendLocked(b)
 		rd.checked = time.Now()
@@ -174,8 +176,24 @@ func (rd *reader) settleLocked() (drain bool) {
 }
 
 func (rd *reader) appendLocked(b *batch) {
-	rd.tail = b.head()
+	rd.tail, rd.rewound = b.head(), false
 	rd.queue = append(rd.queue, delivery{b, rd.subs})
+}
+
+// hadLocked reports whether b has been handed on already, or was there before the reader, though it stands behind the tail, and goes on behind it then.
+func (rd *reader) hadLocked(b *batch) bool {
+	r := rd.room
+	had := rd.rewound && b.last().Offset <= rd.tail.Offset
+	if b.epoch != rd.tail.Epoch {
+		i := r.epochLocked(b.epoch)
+		had = i >= 0 && i < r.epochLocked(rd.tail.Epoch) && b.last().Offset <= r.epochs[i].Offset
+	}
+	if !had {
+		return false
+	}
+	rd.tail.seq = b.seq
+	rd.queue = append(rd.queue, delivery{batch: &batch{seq: b.seq}}) // for who waits until it is delivered
+	return true
 }
 
 // drain calls the subscribers until nothing is left to be delivered. One goroutine at a time does, whichever brought something first.
@@ -255,7 +273,9 @@ func (rd *reader) fetch() {
 			return
 		case len(found) > 0: // also of an answer that broke off
 			try, vain = 0, 0
-			rd.take(found)
+			if !rd.goBack(found[0]) {
+				rd.take(found)
+			}
 			continue
 		case err == nil:
 			vain++
@@ -268,13 +288,36 @@ func (rd *reader) fetch() {
 	}
 }
 
+// goBack reports whether the epoch of b, which was found behind the tail, has begun before that, in the place of what is lost of the epoch before: then the
+// reader goes on where it has.
+func (rd *reader) goBack(b *batch) bool {
+	r := rd.room
+	r.mu.Lock()
+	tail := rd.tail
+	within := b.first > 1 && b.epoch != tail.Epoch && !r.isOverLocked(b.epoch)
+	r.mu.Unlock()
+	if !within {
+		return false
+	}
+	begin := r.beginning(rd.ctx, b.head())
+	if begin > tail.seq {
+		return false // what is missing before b is kept no more
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rd.tail == tail { // else something has come meanwhile
+		rd.tail.seq, rd.rewound = begin-1, true
+	}
+	return true
+}
+
 // take appends batches that were read from the tail on: each is the next there is, even if offsets are missing before it.
 func (rd *reader) take(found []*batch) {
 	r := rd.room
 	r.mu.Lock()
 	for _, b := range found {
 		r.noteLocked(b.head())
-		if b.seq <= rd.tail.seq {
+		if b.seq <= rd.tail.seq || rd.hadLocked(b) {
 			continue
 		}
 		if b.follows(rd.tail) {

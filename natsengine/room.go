@@ -2,6 +2,7 @@ package natsengine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,11 +20,12 @@ type room struct {
 	notice  string // where what has been stored in it is repeated
 
 	mu     sync.Mutex
-	head   place         // the newest batch that is known to be stored
-	known  bool          // head has been read; it may be old all the same
-	doubt  time.Time     // since when NATS has said that less is stored than head; zero if it has not
-	moved  chan struct{} // closed when head changes; nil if nobody waits for it
-	reader *reader       // nil while nobody here is subscribed
+	head   place               // the newest batch that is known to be stored
+	known  bool                // head has been read; it may be old all the same
+	doubt  time.Time           // since when NATS has said that less is stored than head; zero if it has not
+	moved  chan struct{}       // closed when head changes; nil if nobody waits for it
+	reader *reader             // nil while nobody here is subscribed
+	epochs []roomcast.Position // how far head has been in each; the latest mostEpochs
 	writer writer
 	sub    *nats.Subscription // to notice; nil while nobody needs it
 	ears   int                // who do
@@ -74,6 +76,7 @@ func (r *room) accept(b *batch) {
 // noteLocked remembers the newest batch there is.
 func (r *room) noteLocked(h place) {
 	if h.seq > r.head.seq {
+		r.enterLocked(h.Position)
 		r.head, r.known, r.doubt = h, true, time.Time{}
 		r.kind.saw(h.seq)
 		if r.moved != nil {
@@ -81,6 +84,32 @@ func (r *room) noteLocked(h place) {
 			r.moved = nil
 		}
 	}
+}
+
+// mostEpochs is how many epochs of a room are remembered, the latest.
+const mostEpochs = 8
+
+// enterLocked remembers how far the latest epoch has come. One that is over comes no further: what is stored in it once more is by nodes that do not know.
+func (r *room) enterLocked(at roomcast.Position) {
+	switch i := r.epochLocked(at.Epoch); {
+	case at.Epoch == "":
+	case i < 0:
+		r.epochs = append(r.epochs[max(0, len(r.epochs)-mostEpochs+1):], at)
+	case i == len(r.epochs)-1:
+		r.epochs[i].Offset = max(r.epochs[i].Offset, at.Offset)
+	}
+}
+
+// epochLocked is which of r.epochs it is; -1 if none.
+func (r *room) epochLocked(epoch string) int {
+	return slices.IndexFunc(r.epochs, func(p roomcast.Position) bool { return p.Epoch == epoch })
+}
+
+// isOverLocked reports whether an epoch was over when another one had begun. If the log has lost that, more of the positions of the epoch before have been used
+// than it shows.
+func (r *room) isOverLocked(epoch string) bool {
+	i := r.epochLocked(epoch)
+	return i >= 0 && i < len(r.epochs)-1
 }
 
 // listenLocked has the room told what is stored in it, until there is an unlistenLocked for every call of it.
@@ -135,12 +164,13 @@ func (r *room) reset() {
 // base is what a batch is to follow.
 type base struct {
 	place
-	was place // the last that is known to have been stored: if it is behind the other one, what was in between is lost
+	was  place // the last that is known to have been stored: if it is behind the other one, what was in between is lost
+	over bool  // its epoch has been over: what came after that is lost
 }
 
 // opens reports whether what follows is to begin an epoch. It does after a loss, so that no position has two entries, unless somebody has begun one since.
 func (b base) opens() bool {
-	return b.Epoch == "" || b.seq < b.was.seq && b.Epoch == b.was.Epoch
+	return b.Epoch == "" || b.over || b.seq < b.was.seq && b.Epoch == b.was.Epoch
 }
 
 // doubtTime is for how long NATS has to say that less is stored than is known, until it is believed: a server that does not lead any more may not know.
@@ -171,7 +201,7 @@ func (r *room) newestHead(ctx context.Context) (base, error) {
 	case r.doubt.IsZero():
 		r.doubt = time.Now()
 	case time.Since(r.doubt) > doubtTime:
-		return base{b.head(), h.was}, nil // or so it seems
+		return base{b.head(), h.was, r.isOverLocked(b.epoch)}, nil // or so it seems
 	}
 	return r.baseLocked(), nil
 }
@@ -208,7 +238,7 @@ func (r *room) verify() {
 }
 
 func (r *room) baseLocked() base {
-	b := base{r.head, r.head}
+	b := base{r.head, r.head, r.isOverLocked(r.head.Epoch)}
 	if rd := r.reader; rd != nil && rd.tail.seq > b.was.seq {
 		b.was = rd.tail
 	}
@@ -219,7 +249,7 @@ func (r *room) baseLocked() base {
 func (r *room) took(ctx context.Context, b *batch, after base) {
 	if b.seq <= after.was.seq {
 		begin := after.seq + 1
-		if after.Epoch != after.was.Epoch {
+		if !after.opens() {
 			begin = r.beginning(ctx, after.place)
 		}
 		r.e.o.Logger.Warn("NATS has lost the end of a history: the room goes on in another epoch", "room", r.name, "epoch", b.epoch)
@@ -249,11 +279,12 @@ func (r *room) beginning(ctx context.Context, last place) uint64 {
 	return low
 }
 
-// rewindLocked forgets what was behind a place, which is lost, and has the subscribers go on behind a sequence. What they have had of it stays with them.
+// rewindLocked forgets what was behind a place, which is lost, and has the subscribers go on behind a sequence. What they have had stays with them, and does
+// not come again.
 func (r *room) rewindLocked(to place, behind uint64) {
 	r.head, r.known, r.doubt = to, false, time.Time{}
 	if rd := r.reader; rd != nil {
-		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early = behind, behind, behind, behind, nil
+		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early, rd.rewound = behind, behind, behind, behind, nil, true
 	}
 }
 

@@ -21,6 +21,7 @@ func (s *suite) testOnce(t *testing.T) {
 	t.Run("is known when its entry is kept no more", s.onceOutlivesEntry)
 	t.Run("is stored once when all publish it at once", s.onceTogether)
 	t.Run("is safe to repeat after an error", s.onceAfterError)
+	t.Run("is delivered on a node before it is acknowledged there again", s.onceDelivered)
 }
 
 func (s *suite) onceOnAnyNode(t *testing.T) {
@@ -101,6 +102,18 @@ func (s *suite) onceAfterError(t *testing.T) {
 		if e.Once != fmt.Sprint(i) {
 			t.Fatalf("entry %d has the key %q: each should be stored once, in turn", i, e.Once)
 		}
+	}
+}
+
+func (s *suite) onceDelivered(t *testing.T) {
+	a, b := s.nodes[0], s.nodes[1]
+	room := s.name("log/")
+	p := subscribe(t, b, room)
+	for i := range 20 {
+		e := once(fmt.Sprint(i), fmt.Sprint(i))
+		publish(t, a, room, e)
+		publish(t, b, room, e)
+		p.exactly(t, i+1)
 	}
 }
 
