@@ -114,7 +114,7 @@ func (e *Engine) Ready() error {
 	}
 	err := e.trouble.present()
 	if err == nil {
-		err = e.presence.ready()
+		err = e.presence.fit()
 	}
 	if err == nil && e.o.Server != nil {
 		err = e.o.Server.caughtUp(e.streams())

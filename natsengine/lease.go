@@ -20,6 +20,7 @@ type pulse struct {
 	proof    time.Time // when that was begun
 	complete time.Time // when the whole bucket had been read; zero: not yet
 	heard    time.Time // when something was read last
+	well     time.Time // when nothing was missing last, over this connection
 	settle   uint64    // the refresh by which a reading is settled (table.settle); 0: it is
 	limit    uint64    // the revision up to which it is
 }
@@ -98,6 +99,7 @@ func (p *pulse) stalled(now time.Time, patience time.Duration) bool {
 func (p *presence) look(now time.Time) (leases map[string]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	_ = p.readyLocked(now) // for pulse.well
 	p.table.retry()
 	defer p.changedLocked()
 	// After a pause everybody gets the length of a lease to be heard of again, or to be taken over.

@@ -53,3 +53,46 @@ func TestPulseNoticesAReadingThatHangs(t *testing.T) {
 		})
 	}
 }
+
+// While a cluster chooses who leads, no node can read or write its presence. That is no reason to send clients away, unless it lasts.
+func TestPresenceIsFitWhileAClusterElects(t *testing.T) {
+	p := newPresence(presenceConfig{lease: 5 * time.Second, logger: testLogger(t)})
+	now := time.Now()
+	is := func(when string, fit, ready bool) {
+		t.Helper()
+		if err := p.fitLocked(now); (err == nil) != fit {
+			t.Errorf("%s: fit says %v, want nil: %v", when, err, fit)
+		}
+		if err := p.readyLocked(now); (err == nil) != ready {
+			t.Errorf("%s: ready says %v, want nil: %v", when, err, ready)
+		}
+	}
+	whole := func() { p.pulse.complete, p.pulse.proof, p.trouble = now, now, nil }
+	is("before the connection", false, false)
+	p.connected, p.trouble = true, nil
+	is("before it has been read", false, false)
+	whole()
+	p.look(now)
+
+	p.pulse.complete = time.Time{} // the reading begins anew
+	is("at the beginning of an election", true, false)
+	p.trouble = errNoAnswer
+	now = now.Add(electionTime)
+	is("after a long election", true, false)
+	now = now.Add(time.Millisecond)
+	is("after one that does not end", false, false)
+
+	whole()
+	is("when it is over", true, true)
+	now = now.Add(p.cfg.lease + time.Millisecond)
+	is("without a fresh lease", true, false)
+	now = now.Add(electionTime)
+	is("without one for long", false, false)
+
+	whole()
+	is("then", true, true)
+	p.disconnected()
+	is("without a connection", false, false)
+	p.connected, p.trouble = true, errNoAnswer
+	is("with another one", false, false)
+}
