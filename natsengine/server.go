@@ -20,6 +20,10 @@ import (
 // startTimeout is how long a server may take to accept connections once its data are read.
 const startTimeout = 10 * time.Second
 
+// reportEvery is which attempts in vain to reach a peer are told: the first, and then one in so many, which is one a minute. A peer that is down for
+// a while is not to fill the log.
+const reportEvery = 60
+
 // serverPayload is the largest message: with room for one of 16 MiB, the largest that a Roomcast server takes unless told otherwise.
 const serverPayload = 17 << 20
 
@@ -179,6 +183,7 @@ func (o ServerOptions) checkCluster(opts *server.Options) error {
 	if o.Listen == "" { // nats-server makes no routes before it listens for clients: it does so for nobody
 		opts.DontListen, opts.Host, opts.Port, opts.Authorization = false, "127.0.0.1", server.RANDOM_PORT, rand.Text()
 	}
+	opts.ConnectErrorReports, opts.ReconnectErrorReports = reportEvery, reportEvery
 	opts.Cluster.Name = o.ClusterName
 	if o.ClusterName == "" {
 		opts.Cluster.Name = "roomcast"
