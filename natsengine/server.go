@@ -225,7 +225,7 @@ func listenAddress(option, addr string) (host string, port int, err error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w", option, err)
+		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w; name an address of this machine at which nobody else listens", option, err)
 	}
 	if err := l.Close(); err != nil {
 		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w", option, err)
