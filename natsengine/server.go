@@ -123,6 +123,12 @@ func (s *Server) caughtUp(streams []string) error {
 	return nil
 }
 
+// led reports whether the servers of the cluster have chosen one that leads, as far as this one knows. A server alone needs none.
+func (s *Server) led() bool {
+	info, err := s.nats.Jsz(nil)
+	return err != nil || info.Meta == nil || info.Meta.Leader != ""
+}
+
 // ClientURL is the address for NATS clients of other processes, "" if there is none.
 func (s *Server) ClientURL() string {
 	addr, ok := s.nats.Addr().(*net.TCPAddr)

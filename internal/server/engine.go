@@ -86,7 +86,7 @@ func serverOf(cfg *config.Engine) func(node string) string {
 
 // inFlags says with the names of flags what natsengine says with those of its options.
 var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
-	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node",
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node", "ServerOptions.Secret", "--cluster-secret",
 	"Options.URL", "--nats", "Options.Credentials", "--nats-creds", "Options.TLSCA", "--nats-ca", "Options.TLSCert", "--nats-cert", "Options.TLSKey", "--nats-key",
 	"Options.History", "--history", "Options.Replicas", "--nats-replicas")
 
