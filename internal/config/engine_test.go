@@ -36,6 +36,7 @@ func TestEngineInvalid(t *testing.T) {
 		{"--history=chat=10,1h,big", `--history "chat=10,1h,big":`, "such as 1MiB"},
 		{"--history=chat=10,1h,5KiB", `--history "chat=10,1h,5KiB":`, "less than 1MiB"},
 		{"--history=chat=10,1h,1GiB,1", `--history "chat=10,1h,1GiB,1":`, "such as 'chat/**=1000,24h,1GiB'"},
+		{"--history=chat/**=10,1h;**=5", `--history "chat/**=10,1h;**=5":`, "on lines of their own in the environment"},
 		{"--history=a=1 --history=b=1 --history=a=2", `--history "a=2":`, "leave one of them out"},
 		{"--idempotency-window=0", "--idempotency-window 0s:", "from 1s up to 24h"},
 		{"--session-ttl=25h", "--session-ttl 25h0m0s:", "or 0 for sessions that end"},
@@ -129,6 +130,26 @@ func TestRetentions(t *testing.T) {
 	}
 	if k := kinds[1]; k.Messages != 3 || k.Age != 24*time.Hour || k.Bytes != 1<<30 {
 		t.Errorf("of a,b=7, %d messages, %v, %d bytes are kept; want 3 and the defaults", k.Messages, k.Age, k.Bytes)
+	}
+}
+
+// TestHistoryOfTheEnvironment holds that a variable can have several, as a file can.
+func TestHistoryOfTheEnvironment(t *testing.T) {
+	t.Setenv("ROOMCAST_HISTORY", "chat/**=50,1h\n**=10\n")
+	t.Setenv("ROOMCAST_SLOW", "cursors/*=keep-latest\r\n**=drop-oldest")
+	s, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kinds := s.Retentions(); len(kinds) != 2 || kinds[0].Messages != 50 || kinds[1].Messages != 10 || !kinds[1].Match("news") {
+		t.Errorf("%d histories are kept: %+v", len(kinds), kinds)
+	}
+	if slow := s.SlowPolicy(); slow("cursors/a") != roomcast.SlowKeepLatest || slow("news") != roomcast.SlowDropOldest {
+		t.Errorf("slow members: %v and %v", slow("cursors/a"), slow("news"))
+	}
+	t.Setenv("ROOMCAST_HISTORY", "chat/**=50 **=10")
+	if _, err := parse(t); err == nil {
+		t.Error("two on one line are taken for one")
 	}
 }
 
