@@ -97,12 +97,20 @@ func (e *Engine) isConnected() bool { return e.nc.IsConnected() }
 // connected is called by nats.go, as disconnected is, one at a time and in order.
 func (e *Engine) connected(what string) {
 	e.trouble.connected()
-	e.o.Logger.Info(what, "node", e.o.Node)
+	e.o.Logger.Info(what, e.whereTo()...)
 	e.calls.connected()
 	e.presence.start(e.js)
 	e.presence.reconnected()
 	e.suspectTails()
 	e.lookAgain()
+}
+
+// whereTo is for the log: one of several servers may be the slow one. It is an address, for the URL may have a token in it.
+func (e *Engine) whereTo() []any {
+	if e.o.Server != nil {
+		return []any{"node", e.o.Node}
+	}
+	return []any{"node", e.o.Node, "server", e.nc.ConnectedAddr()}
 }
 
 func (e *Engine) disconnected(err error) {

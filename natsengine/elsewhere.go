@@ -33,6 +33,9 @@ func (e *Engine) elsewhere() {
 			continue
 		}
 		missing := e.Ready()
+		if missing == nil {
+			missing = e.presence.ready() // without delay: it takes patience enough below
+		}
 		forbidden := errors.Is(missing, nats.ErrPermissionViolation) // by all servers alike
 		servers := len(e.nc.Servers())
 		if missing == nil {

@@ -114,7 +114,7 @@ func (e *Engine) Ready() error {
 	}
 	err := e.trouble.present()
 	if err == nil {
-		err = e.presence.ready()
+		err = e.presence.fit()
 	}
 	if err == nil && e.o.Server != nil {
 		err = e.o.Server.caughtUp(e.streams())
@@ -149,7 +149,11 @@ func (e *Engine) Secret(ctx context.Context) ([]byte, error) {
 	}
 	ctx, cancel := e.limited(ctx)
 	defer cancel()
-	return secret(ctx, e.js, e.o.Prefix, e.o.Replicas)
+	key, err := secret(ctx, e.js, e.o.Prefix, e.o.Replicas)
+	if err != nil {
+		return nil, e.o.explain(err)
+	}
+	return key, nil
 }
 
 // Publish hands entries to all who are subscribed to the room: see roomcast.Engine.

@@ -258,3 +258,17 @@ func TestEnginesShareASecret(t *testing.T) {
 		t.Fatalf("%v: %x and %x, want the same 32 bytes", err, first, second)
 	}
 }
+
+// TestClusterWithoutAMajority holds that a server of a cluster that is alone says what to look at.
+func TestClusterWithoutAMajority(t *testing.T) {
+	s := runServer(t, ServerOptions{Name: "a", ClusterListen: freeAddr(t), Peers: []string{freeAddr(t), freeAddr(t)}, Logger: testLogger(t)})
+	e, err := New(Options{Server: s, Replicas: 3, Timeout: time.Second, History: []roomcast.Retention{everything()}, Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	eventually(t, "it names the peers", func() bool {
+		err := e.Ready()
+		return err != nil && strings.Contains(err.Error(), "ServerOptions.Peers")
+	})
+}

@@ -16,9 +16,11 @@ type pulse struct {
 	begun    time.Time // when
 	acked    uint64    // the last refresh that was stored
 	echoed   uint64    // the last refresh that was read
+	unread   time.Time // since when there is one that was stored and has not been read, if there is
 	proof    time.Time // when that was begun
 	complete time.Time // when the whole bucket had been read; zero: not yet
 	heard    time.Time // when something was read last
+	well     time.Time // when nothing was missing last, over this connection
 	settle   uint64    // the refresh by which a reading is settled (table.settle); 0: it is
 	limit    uint64    // the revision up to which it is
 }
@@ -74,15 +76,30 @@ func (p *presence) refreshLease(now time.Time) bool {
 		return false
 	}
 	p.mu.Lock()
-	p.pulse.acked = beat
+	p.pulse.stored(beat, time.Now())
 	p.mu.Unlock()
 	return true
+}
+
+// stored notes that a refresh is in the bucket.
+func (p *pulse) stored(beat uint64, now time.Time) {
+	if p.acked <= p.echoed {
+		p.unread = now
+	}
+	p.acked = beat
+}
+
+// stalled reports whether nothing has been read for so long although there was something to read all the time. The latest refresh alone does not say
+// it: there is always one that has only just begun.
+func (p *pulse) stalled(now time.Time, patience time.Duration) bool {
+	return p.acked > p.echoed && now.Sub(p.unread) > patience && now.Sub(p.heard) > patience
 }
 
 // look lets the table find out who is dead, and returns which leases are to be deleted.
 func (p *presence) look(now time.Time) (leases map[string]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	_ = p.readyLocked(now) // for pulse.well
 	p.table.retry()
 	defer p.changedLocked()
 	// After a pause everybody gets the length of a lease to be heard of again, or to be taken over.
@@ -117,7 +134,7 @@ func (p *presence) sweep(leases map[string]uint64) {
 func (p *presence) stalled(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.connected && p.pulse.acked > p.pulse.echoed && now.Sub(p.pulse.begun) > p.stall() && now.Sub(p.pulse.heard) > p.stall()
+	return p.connected && p.pulse.stalled(now, p.stall())
 }
 
 func (p *presence) stall() time.Duration { return max(p.cfg.lease/2, time.Second) }

@@ -92,6 +92,7 @@ func (p *presence) disconnected() {
 	defer p.mu.Unlock()
 	if p.connected {
 		p.connected = false
+		p.pulse.well = time.Time{}
 		p.alone.Store(false)
 		p.trouble = errors.New("the connection to NATS is lost")
 		p.outLocked()
@@ -149,6 +150,25 @@ func (p *presence) watch(changed func(members []roomcast.Member)) (cancel func()
 func (p *presence) ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.readyLocked(time.Now())
+}
+
+// fit is ready for who asks whether clients may come: the table stays when it has to be read anew, and they are better off here than nowhere. While
+// the servers of a cluster choose who leads, that is so on all nodes at once.
+func (p *presence) fit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fitLocked(time.Now())
+}
+
+func (p *presence) fitLocked(now time.Time) error {
+	if err := p.readyLocked(now); err != nil && now.Sub(p.pulse.well) > electionTime {
+		return err
+	}
+	return nil
+}
+
+func (p *presence) readyLocked(now time.Time) error {
 	switch {
 	case p.trouble != nil:
 		return fmt.Errorf("presence: %w", p.trouble)
@@ -156,9 +176,10 @@ func (p *presence) ready() error {
 		return errors.New("presence: the table of members is being read")
 	case p.pulse.proof.IsZero():
 		return errors.New("presence: the lease of this node has not been stored yet")
-	case time.Since(p.pulse.proof) > p.cfg.lease:
-		return fmt.Errorf("presence: the lease of this node has not been refreshed for %v", time.Since(p.pulse.proof).Round(time.Millisecond))
+	case now.Sub(p.pulse.proof) > p.cfg.lease:
+		return fmt.Errorf("presence: the lease of this node has not been refreshed for %v", now.Sub(p.pulse.proof).Round(time.Millisecond))
 	}
+	p.pulse.well = now
 	return nil
 }
 

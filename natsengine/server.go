@@ -20,6 +20,10 @@ import (
 // startTimeout is how long a server may take to accept connections once its data are read.
 const startTimeout = 10 * time.Second
 
+// reportEvery is which attempts in vain to reach a peer are told: the first, and then one in so many, which is one a minute. A peer that is down for
+// a while is not to fill the log.
+const reportEvery = 60
+
 // serverPayload is the largest message: with room for one of 16 MiB, the largest that a Roomcast server takes unless told otherwise.
 const serverPayload = 17 << 20
 
@@ -119,6 +123,12 @@ func (s *Server) caughtUp(streams []string) error {
 	return nil
 }
 
+// led reports whether the servers of the cluster have chosen one that leads, as far as this one knows. A server alone needs none.
+func (s *Server) led() bool {
+	info, err := s.nats.Jsz(nil)
+	return err != nil || info.Meta == nil || info.Meta.Leader != ""
+}
+
 // ClientURL is the address for NATS clients of other processes, "" if there is none.
 func (s *Server) ClientURL() string {
 	addr, ok := s.nats.Addr().(*net.TCPAddr)
@@ -179,6 +189,7 @@ func (o ServerOptions) checkCluster(opts *server.Options) error {
 	if o.Listen == "" { // nats-server makes no routes before it listens for clients: it does so for nobody
 		opts.DontListen, opts.Host, opts.Port, opts.Authorization = false, "127.0.0.1", server.RANDOM_PORT, rand.Text()
 	}
+	opts.ConnectErrorReports, opts.ReconnectErrorReports = reportEvery, reportEvery
 	opts.Cluster.Name = o.ClusterName
 	if o.ClusterName == "" {
 		opts.Cluster.Name = "roomcast"
@@ -220,7 +231,7 @@ func listenAddress(option, addr string) (host string, port int, err error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w", option, err)
+		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w; name an address of this machine at which nobody else listens", option, err)
 	}
 	if err := l.Close(); err != nil {
 		return "", 0, fmt.Errorf("natsengine: ServerOptions.%s: %w", option, err)

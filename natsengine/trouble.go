@@ -130,8 +130,34 @@ func (o *Options) remedy(err error) string {
 		return "give the account whose user this node connects as JetStream"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return "run nats-server with JetStream"
+	case o.Server != nil && !o.Server.led():
+		return "no majority of the cluster is there: does this server reach those at ServerOptions.Peers, and have all the same ServerOptions.Secret?"
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return "does nats-server run with JetStream, and does one of its cluster lead?"
+	}
+	if failed, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return o.remedyFor(failed.ErrorCode)
+	}
+	return ""
+}
+
+// Error codes of JetStream that jetstream has no names for.
+const (
+	errCodeNoPeers   = 10005 // of whoever there is in the cluster
+	errCodeNoRoom    = 10047 // for what the stream may take
+	errCodeNoReplica = 10074 // since the server is alone
+)
+
+func (o *Options) remedyFor(code jetstream.ErrorCode) string {
+	switch {
+	case code == errCodeNoRoom && o.Server != nil:
+		return "what Options.History may take is more than ServerOptions.MaxStore has room for: make one smaller or the other larger"
+	case code == errCodeNoRoom:
+		return "what Options.History may take is more than the account or nats-server has room for: make one smaller or the other larger"
+	case code == errCodeNoPeers && o.Server != nil:
+		return fmt.Sprintf("Options.Replicas is %d: does this server reach as many of ServerOptions.Peers, and have all the same ServerOptions.Secret?", o.Replicas)
+	case code == errCodeNoReplica, code == errCodeNoPeers:
+		return fmt.Sprintf("Options.Replicas is %d: are there as many servers with JetStream in the NATS cluster?", o.Replicas)
 	}
 	return ""
 }

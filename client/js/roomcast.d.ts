@@ -27,7 +27,8 @@ export function connect(url: string | URL, options?: Options): Client;
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
  *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
- *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
+ *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended, or why it could not be made, where
+ *   the WebSocket class says it: browsers do not. `error`: why it is closed.
  * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, resume?: string,
  *   token_ttl_ms?: number, session_ttl_ms?: number, limits: Record<string, number> }} Hello  As the server sent it.
  */
@@ -272,7 +273,8 @@ export type Presence = {
     truncated: boolean;
 };
 /**
- * `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
+ * `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended, or why it could not be made, where
+ * the WebSocket class says it: browsers do not. `error`: why it is closed.
  */
 export type StateChange = {
     state: State;

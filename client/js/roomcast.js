@@ -52,7 +52,8 @@ export function afterClose(code) {
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
  *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
- *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended. `error`: why it is closed.
+ *   `delay`: milliseconds to the next attempt. `closeCode`, `reason`: how the last connection ended, or why it could not be made, where
+ *   the WebSocket class says it: browsers do not. `error`: why it is closed.
  * @typedef {{ protocol: string, server: string, connection: string, session: string, user?: string, resume?: string,
  *   token_ttl_ms?: number, session_ttl_ms?: number, limits: Record<string, number> }} Hello  As the server sent it.
  */
@@ -563,8 +564,9 @@ export class Client {
     }
     socket.onopen = () => token && this.#authenticate(token);
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = ({ code, reason }) => this.#end(code, reason);
-    socket.onerror = () => {}; // close follows and says more
+    let why = ""; // an attempt failed: Node says it here, and browsers nowhere
+    socket.onerror = (event) => void (why = /** @type {any} */ (event)?.message ?? ""); // close follows
+    socket.onclose = ({ code, reason }) => this.#end(code, reason || why);
   }
 
   /** Lets go of the socket and of every timer. */
@@ -1075,11 +1077,20 @@ export function connect(url, options = {}) {
     const remedy = 'npm install ws, import { WebSocket } from "ws", connect(url, { WebSocket })';
     throw new Error(`roomcast: there is no WebSocket here; Node has one since 22, before: ${remedy}`);
   }
-  const target = new URL(url, globalThis.location?.href);
+  const target = parsed(url);
   target.protocol = target.protocol.replace(/^http/, "ws");
   target.hash = "";
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`roomcast: ${target.href} does not begin with ws, wss, http or https`);
   return makeClient(target, options, WebSocket);
+}
+
+/** @param {string | URL} url */
+function parsed(url) {
+  try {
+    return new URL(url, globalThis.location?.href);
+  } catch (cause) {
+    throw new TypeError(`roomcast: "${url}" is no URL: write one such as ws://127.0.0.1:8080/ws`, { cause });
+  }
 }
 
 /** @param {() => void} run @param {number} ms */

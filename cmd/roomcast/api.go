@@ -33,6 +33,9 @@ func (a *api) Validate() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("--api %s: write it as http://127.0.0.1:8080 or https://host", a.API)
 	}
+	if base, ok := strings.CutSuffix(strings.TrimRight(a.API, "/"), "/v1"); ok {
+		return fmt.Errorf("--api %s: leave out /v1: write it as %s", a.API, base)
+	}
 	return nil
 }
 

@@ -170,4 +170,7 @@ func TestRooms(t *testing.T) {
 		!strings.HasPrefix(stderr, "roomcast: what is at "+page.URL+" is not the HTTP API of roomcast (") {
 		t.Errorf("a page: code %d, stderr %q", code, stderr)
 	}
+	if _, stderr, code := output(t, "rooms", "--api", page.URL+"/v1/"); code != 2 || !strings.Contains(stderr, "leave out /v1: write it as "+page.URL) {
+		t.Errorf("with /v1: code %d, stderr %q", code, stderr)
+	}
 }

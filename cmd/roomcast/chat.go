@@ -112,7 +112,9 @@ type sender struct {
 // run sends one line after the other until the input or ctx ends. Who types is told of each line that could not be sent; of a
 // pipe the end says how many there were.
 func (s *sender) run(ctx context.Context, input io.Reader) error {
-	if err := s.client.Ready(ctx); err != nil { // even if there is nothing to send
+	if err := s.client.Ready(ctx); ctx.Err() != nil {
+		return nil // it was stopped
+	} else if err != nil { // even if there is nothing to send
 		return err
 	}
 	lines := bufio.NewScanner(input)

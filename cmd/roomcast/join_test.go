@@ -260,3 +260,12 @@ func TestNull(t *testing.T) {
 		t.Error("the null device is taken for a terminal")
 	}
 }
+
+// TestStoppedBeforeItIsIn holds that who is stopped while there is no connection yet has not failed.
+func TestStoppedBeforeItIsIn(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := (&sender{client: client.New(client.Config{})}).run(ctx, strings.NewReader("hello\n")); err != nil {
+		t.Errorf("it says %v, want nothing", err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -94,19 +95,29 @@ func untilSignal() (ctx context.Context, release func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		defer cancel()
-		if _, ok := <-signals; !ok {
+		first, ok := <-signals
+		if !ok {
 			return
 		}
+		at := time.Now()
 		cancel()
-		if _, ok := <-signals; ok {
-			fmt.Fprintln(os.Stderr, "roomcast: stopped at once by a second signal")
-			os.Exit(exitFailed)
+		for again := range signals {
+			if second(first, again, time.Since(at)) {
+				fmt.Fprintln(os.Stderr, "roomcast: stopped at once by a second signal")
+				os.Exit(exitFailed)
+			}
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
 		close(signals)
 	}
+}
+
+// second reports whether a signal is one of its own, and not the first once more: timeout(1) and some supervisors send theirs to the process and to its
+// group, and would cut off the clients that were being seen out.
+func second(first, again os.Signal, later time.Duration) bool {
+	return again != first || later >= 250*time.Millisecond
 }
 
 // cannotListen says in one line what is wrong with the address and what to do.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // serving is the program, listening.
@@ -146,6 +147,21 @@ func TestSecondSignal(t *testing.T) {
 	s.read(s.stderr, "at once")
 	if code := s.end(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
+	}
+}
+
+// TestSecond holds what is a second signal: another one, or the same when somebody has had the time to send it.
+func TestSecond(t *testing.T) {
+	for _, c := range []struct {
+		again os.Signal
+		later time.Duration
+		want  bool
+	}{
+		{syscall.SIGTERM, time.Millisecond, false}, {syscall.SIGTERM, time.Second, true}, {os.Interrupt, time.Millisecond, true},
+	} {
+		if second(syscall.SIGTERM, c.again, c.later) != c.want {
+			t.Errorf("%v after %v: want %v", c.again, c.later, c.want)
+		}
 	}
 }
 

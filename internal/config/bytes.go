@@ -16,7 +16,7 @@ var units = []struct {
 	size   int64
 }{
 	{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10},
-	{"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"b", 1},
+	{"tib", 1 << 40}, {"tb", 1e12}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"b", 1},
 }
 
 const binaryUnits = 3
@@ -36,7 +36,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	}
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil || !plain(number) || f*float64(size) >= math.MaxInt64 {
-		return fmt.Errorf("%q is not a size; write a number of bytes, or a number with KiB, MiB or GiB such as 1MiB", text)
+		return fmt.Errorf("%q is not a size; write a number of bytes, or a number with KiB, MiB, GiB or TiB such as 1MiB", text)
 	}
 	*b = Bytes(f * float64(size))
 	return nil

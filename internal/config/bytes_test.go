@@ -10,7 +10,7 @@ func TestBytes(t *testing.T) {
 	}{
 		{"0", 0, "0B"}, {"1", 1, "1B"}, {"1023B", 1023, "1023B"}, {"65536", 65536, "64KiB"},
 		{"1KiB", 1 << 10, "1KiB"}, {"1mib", 1 << 20, "1MiB"}, {" 2 GiB ", 2 << 30, "2GiB"}, {"1.5MiB", 3 << 19, "1536KiB"},
-		{"1kB", 1000, "1000B"}, {"1.5MB", 1_500_000, "1500000B"}, {"1GB", 1e9, "1000000000B"},
+		{"1kB", 1000, "1000B"}, {"1.5MB", 1_500_000, "1500000B"}, {"1GB", 1e9, "1000000000B"}, {"2TiB", 2 << 40, "2048GiB"},
 		{"9223372036854775807", 1<<63 - 1, "9223372036854775807B"},
 	} {
 		var b Bytes
@@ -18,7 +18,7 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%q = %d (%s), %v; want %d (%s)", c.text, b, b, err, c.want, c.string)
 		}
 	}
-	for _, text := range []string{"", "B", "MiB", "-1", "-1KiB", "1e9", "0x10", "inf", "NaN", "1..5", ".", "1 2", "1KiBB", "1TiB",
+	for _, text := range []string{"", "B", "MiB", "-1", "-1KiB", "1e9", "0x10", "inf", "NaN", "1..5", ".", "1 2", "1KiBB", "1PiB",
 		"9223372036854775808", "99999999999GiB", "9007199254740993.5GiB"} {
 		var b Bytes
 		if err := b.UnmarshalText([]byte(text)); err == nil {

@@ -38,6 +38,9 @@ type Engine struct {
 // Servers is where NATS is: URLs with commas between them, embedded, or empty.
 type Servers string
 
+// defaultData is the default of Engine.Data.
+const defaultData = "roomcast-data"
+
 // Embedded is the Servers in this process.
 const Embedded Servers = "embedded"
 
@@ -67,9 +70,10 @@ func (s Servers) String() string {
 func (s Servers) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 const (
-	maxName     = 32 // bytes of a node or a prefix
-	maxReplicas = 5  // as NATS has it
-	minSecret   = 16 // characters
+	maxName     = 32       // bytes of a node or a prefix
+	maxReplicas = 5        // as NATS has it
+	minSecret   = 16       // characters
+	besides     = 64 << 20 // bytes of --data-max that no history may take
 	minTime     = time.Second
 	maxTime     = 24 * time.Hour
 )
@@ -121,6 +125,15 @@ func (e *Engine) misplaced() (found []error) {
 			found = append(found, invalid(flag, value, "it is for --nats embedded: set that, or leave it out"))
 		}
 	}
+	if e.NATS != Embedded && e.Data != defaultData {
+		found = append(found, invalid("data", strconv.Quote(e.Data), "nothing is kept there without --nats embedded: set that, or leave it out"))
+	}
+	if e.NATS != Embedded && e.DataMax != 0 {
+		found = append(found, invalid("data-max", e.DataMax, "it is for --nats embedded: set that, or leave it out"))
+	}
+	if e.NATS == "" && e.NATSReplicas > 1 {
+		found = append(found, invalid("nats-replicas", e.NATSReplicas, "in memory there is no second copy: say with --nats where to keep them, or leave it out"))
+	}
 	return found
 }
 
@@ -153,8 +166,12 @@ func (e *Engine) embeddedProblems() (found []error) {
 	if e.ClusterSecret != "" && len(e.ClusterSecret) < minSecret {
 		found = append(found, fmt.Errorf("--cluster-secret has %d characters: give it %d or more, such as openssl rand -base64 32 prints", len(e.ClusterSecret), minSecret))
 	}
-	if need := e.historyBytes(); e.DataMax < 0 || e.DataMax > 0 && int64(e.DataMax) < need {
-		found = append(found, invalid("data-max", e.DataMax, "set "+Bytes(need).String()+" or more, which is what the histories may take, or less for --history"))
+	if need := e.historyBytes(); e.DataMax != 0 && int64(e.DataMax)-need < besides {
+		remedy := fmt.Sprintf("set %v or more: sessions need %v", Bytes(min(need, math.MaxInt64-besides)+besides), Bytes(besides))
+		if need > 0 {
+			remedy += fmt.Sprintf(" beside the %v that the histories may take; or less for --history", Bytes(need))
+		}
+		found = append(found, invalid("data-max", e.DataMax, remedy))
 	}
 	for _, address := range append([]string{e.ClusterListen}, e.ClusterPeers...) {
 		flag := "cluster-peers"
@@ -191,7 +208,13 @@ func (e *Engine) Replicas() int {
 	case e.NATSReplicas > 0:
 		return e.NATSReplicas
 	case e.NATS == Embedded:
-		return min(3, 1+len(e.ClusterPeers))
+		servers := 1
+		for _, peer := range e.ClusterPeers {
+			if peer != e.ClusterListen { // all servers may have been given the same list
+				servers++
+			}
+		}
+		return min(3, servers)
 	}
 	return 1
 }

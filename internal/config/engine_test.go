@@ -11,10 +11,21 @@ import (
 	"github.com/roomcast/roomcast"
 )
 
+// refusal is what is not taken: the flag and its value in the error, and what to set instead.
+type refusal struct{ args, want, remedy string }
+
+func (r refusal) holds(t *testing.T) {
+	t.Helper()
+	_, err := parse(t, strings.Fields(r.args)...)
+	if err == nil || !strings.Contains(err.Error(), r.want) || !strings.Contains(err.Error(), r.remedy) || strings.Contains(err.Error(), "swordfish") {
+		t.Errorf("%s: error %v, want one with %q and %q", r.args, err, r.want, r.remedy)
+	}
+}
+
 // TestEngineInvalid holds that each refusal names the flag and the value, and says what to set instead.
 func TestEngineInvalid(t *testing.T) {
 	const cluster = "--nats=embedded --node=a --cluster-listen=10.0.0.1:6222 --cluster-peers=10.0.0.2:6222 --cluster-secret=sixteen-letters- "
-	for _, c := range []struct{ args, want, remedy string }{
+	for _, c := range []refusal{
 		{"--history=chat", `--history "chat":`, "such as 'chat/**=1000,24h,1GiB'"},
 		{"--history==10", `--history "=10":`, "write a pattern"},
 		{"--history=chat=", `--history "chat=":`, "number of messages from 0 to 1000000"},
@@ -25,6 +36,7 @@ func TestEngineInvalid(t *testing.T) {
 		{"--history=chat=10,1h,big", `--history "chat=10,1h,big":`, "such as 1MiB"},
 		{"--history=chat=10,1h,5KiB", `--history "chat=10,1h,5KiB":`, "less than 1MiB"},
 		{"--history=chat=10,1h,1GiB,1", `--history "chat=10,1h,1GiB,1":`, "such as 'chat/**=1000,24h,1GiB'"},
+		{"--history=chat/**=10,1h;**=5", `--history "chat/**=10,1h;**=5":`, "on lines of their own in the environment"},
 		{"--history=a=1 --history=b=1 --history=a=2", `--history "a=2":`, "leave one of them out"},
 		{"--idempotency-window=0", "--idempotency-window 0s:", "from 1s up to 24h"},
 		{"--session-ttl=25h", "--session-ttl 25h0m0s:", "or 0 for sessions that end"},
@@ -43,10 +55,6 @@ func TestEngineInvalid(t *testing.T) {
 		{"--nats-prefix=a.b", `--nats-prefix "a.b":`, "letters and digits"},
 		{"--nats-prefix=Ab", `--nats-prefix "Ab":`, "small letters"},
 		{"--node=a/b", `--node "a/b":`, "letters and digits"},
-		{"--nats-replicas=6", "--nats-replicas 6:", "1, 3 or 5"},
-		{"--nats=embedded --nats-replicas=3", "--nats-replicas 3:", "second copy"},
-		{"--nats=embedded --data=", `--data "":`, "/var/lib/roomcast"},
-		{"--nats=embedded --history=a=1 --data-max=1MiB", "--data-max 1MiB:", "set 1GiB or more"},
 		{"--nats=embedded --cluster-listen=a:1", "--cluster-listen a:1:", "--cluster-peers"},
 		{"--nats=embedded --node=a --cluster-peers=a:1", "--cluster-peers a:1:", "--cluster-listen"},
 		{"--nats=embedded --cluster-listen=a:1 --cluster-peers=b:1", "--cluster-peers b:1:", "--node"},
@@ -56,10 +64,7 @@ func TestEngineInvalid(t *testing.T) {
 		{cluster + "--cluster-secret=swordfish", "--cluster-secret has 9 characters", "16 or more"},
 		{cluster + "--cluster-peers=b:0", `--cluster-peers "b:0":`, "write host:port"},
 	} {
-		_, err := parse(t, strings.Fields(c.args)...)
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.remedy) || strings.Contains(err.Error(), "swordfish") {
-			t.Errorf("%s: error %v, want one with %q and %q", c.args, err, c.want, c.remedy)
-		}
+		c.holds(t)
 	}
 	for _, args := range []string{
 		cluster, cluster + "--cluster-peers=10.0.0.3:6222 --nats-replicas=1 --data-max=2GiB --history=a=1", "--nats=embedded", "--session-ttl=0", "--node=a",
@@ -71,11 +76,29 @@ func TestEngineInvalid(t *testing.T) {
 	}
 }
 
+// TestKeptNowhere holds that what is to be kept has a place, with room enough, or is refused: taken in silence, it would be in memory.
+func TestKeptNowhere(t *testing.T) {
+	for _, c := range []refusal{
+		{"--nats=nats://a --nats-replicas=6", "--nats-replicas 6:", "1, 3 or 5"},
+		{"--nats=embedded --nats-replicas=3", "--nats-replicas 3:", "second copy"},
+		{"--nats=embedded --data=", `--data "":`, "/var/lib/roomcast"},
+		{"--nats=embedded --history=a=1 --data-max=1GiB", "--data-max 1GiB:", "set 1088MiB or more: sessions need 64MiB beside the 1GiB that the histories may take"},
+		{"--nats=embedded --data-max=1", "--data-max 1B:", "set 64MiB or more"},
+		{"--data=/var/lib/roomcast", `--data "/var/lib/roomcast":`, "--nats embedded"},
+		{"--nats=nats://a --data=", `--data "":`, "leave it out"},
+		{"--data-max=1GiB", "--data-max 1GiB:", "--nats embedded"},
+		{"--nats-replicas=3", "--nats-replicas 3:", "--nats"},
+	} {
+		c.holds(t)
+	}
+}
+
 // TestReplicas holds how many copies there are when nobody says so.
 func TestReplicas(t *testing.T) {
 	for args, want := range map[string]int{
 		"": 1, "--nats=embedded": 1, "--nats=nats://a": 1, "--nats=nats://a --nats-replicas=3": 3,
 		"--nats=embedded --node=a --cluster-listen=a:1 --cluster-peers=b:1":             2,
+		"--nats=embedded --node=a --cluster-listen=a:1 --cluster-peers=a:1,b:1":         2,
 		"--nats=embedded --node=a --cluster-listen=a:1 --cluster-peers=b:1,c:1,d:1,e:1": 3,
 	} {
 		if s, err := parse(t, strings.Fields(args)...); err != nil || s.Replicas() != want {
@@ -107,6 +130,26 @@ func TestRetentions(t *testing.T) {
 	}
 	if k := kinds[1]; k.Messages != 3 || k.Age != 24*time.Hour || k.Bytes != 1<<30 {
 		t.Errorf("of a,b=7, %d messages, %v, %d bytes are kept; want 3 and the defaults", k.Messages, k.Age, k.Bytes)
+	}
+}
+
+// TestHistoryOfTheEnvironment holds that a variable can have several, as a file can.
+func TestHistoryOfTheEnvironment(t *testing.T) {
+	t.Setenv("ROOMCAST_HISTORY", "chat/**=50,1h\n**=10\n")
+	t.Setenv("ROOMCAST_SLOW", "cursors/*=keep-latest\r\n**=drop-oldest")
+	s, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kinds := s.Retentions(); len(kinds) != 2 || kinds[0].Messages != 50 || kinds[1].Messages != 10 || !kinds[1].Match("news") {
+		t.Errorf("%d histories are kept: %+v", len(kinds), kinds)
+	}
+	if slow := s.SlowPolicy(); slow("cursors/a") != roomcast.SlowKeepLatest || slow("news") != roomcast.SlowDropOldest {
+		t.Errorf("slow members: %v and %v", slow("cursors/a"), slow("news"))
+	}
+	t.Setenv("ROOMCAST_HISTORY", "chat/**=50 **=10")
+	if _, err := parse(t); err == nil {
+		t.Error("two on one line are taken for one")
 	}
 }
 

@@ -23,7 +23,7 @@ func (f *Flow) problems() []error {
 	if f.Coalesce < 0 || f.Coalesce > time.Second {
 		found = append(found, invalid("coalesce", f.Coalesce, "set a time up to 1s such as 5ms, or 0 for none"))
 	}
-	for _, text := range f.Slow {
+	for _, text := range lines(f.Slow) {
 		if _, err := parseSlow(text); err != nil {
 			found = append(found, invalid("slow", strconv.Quote(text), err.Error()))
 		}
@@ -58,7 +58,7 @@ func parseSlow(text string) (slowRule, error) {
 // SlowPolicy is roomcast.Options.Slow.
 func (f *Flow) SlowPolicy() func(room string) roomcast.Slow {
 	var rules []slowRule
-	for _, text := range f.Slow {
+	for _, text := range lines(f.Slow) {
 		if rule, err := parseSlow(text); err == nil { // else it is among the problems
 			rules = append(rules, rule)
 		}

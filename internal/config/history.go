@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,12 +36,29 @@ type historyRule struct {
 	bytes    Bytes
 }
 
+// lines are the values of a flag that may be repeated, and whose values have commas in them: in the environment each stands on a line of its own.
+func lines(list []string) []string {
+	var found []string
+	for _, text := range list {
+		for line := range strings.SplitSeq(strings.Trim(text, "\r\n"), "\n") {
+			found = append(found, strings.TrimSuffix(line, "\r"))
+		}
+	}
+	return found
+}
+
+// several is one --history with another one behind it. It would be the pattern of rooms with strange names.
+var several = regexp.MustCompile(`=\d+(,\S*)?[\s;]`)
+
 func parseHistory(text string) (historyRule, error) {
 	const example = "such as 'chat/**=1000,24h,1GiB'"
 	i := strings.LastIndexByte(text, '=')
 	limits := strings.Split(text[i+1:], ",")
 	if i < 0 || len(limits) > 3 {
 		return historyRule{}, errors.New("write a pattern, how many messages, and if you like how long and how much, " + example)
+	}
+	if several.MatchString(text[:i]) {
+		return historyRule{}, errors.New("it looks like several: repeat the flag, or write them as a list in the file or on lines of their own in the environment, each " + example)
 	}
 	rooms, err := pattern.Compile(text[:i])
 	if err != nil {
@@ -71,7 +89,7 @@ func parseHistory(text string) (historyRule, error) {
 
 func (e *Engine) historyProblems() (found []error) {
 	patterns := map[string]bool{}
-	for _, text := range e.History {
+	for _, text := range lines(e.History) {
 		rule, err := parseHistory(text)
 		switch {
 		case err != nil:
@@ -88,7 +106,7 @@ func (e *Engine) historyProblems() (found []error) {
 func (e *Engine) Retentions() []roomcast.Retention {
 	var kinds []roomcast.Retention
 	var none []pattern.Pattern // what has been left out so far
-	for _, text := range e.History {
+	for _, text := range lines(e.History) {
 		rule, err := parseHistory(text)
 		switch {
 		case err != nil: // it is among the problems

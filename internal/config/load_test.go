@@ -100,7 +100,7 @@ rc.yaml:3: no setting is named "whatsoever"; roomcast serve --help lists the set
 rc.yaml:4: no setting is named "config"; roomcast serve --help lists the settings, which are named like the flags
 `},
 		{"max-rooms: many\nmax-message: much\ncompression: maybe\nping-interval: 5\npong-timeout: soon\nlog-level: all\n",
-			`rc.yaml:2: max-message much: "much" is not a size; write a number of bytes, or a number with KiB, MiB or GiB such as 1MiB
+			`rc.yaml:2: max-message much: "much" is not a size; write a number of bytes, or a number with KiB, MiB, GiB or TiB such as 1MiB
 rc.yaml:1: max-rooms many: write a whole number
 rc.yaml:3: compression maybe: write true or false
 rc.yaml:4: ping-interval 5: "5" has no unit; write 5s

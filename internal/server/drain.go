@@ -23,7 +23,7 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithDeadline(context.Background(), start.Add(s.cfg.Drain))
 	defer cancel()
 	pacing := s.cfg.Drain * 3 / 4
-	s.hub.TellDraining(pacing)
+	s.hub.TellDraining(comeBackWithin(n, pacing))
 	closeInBatches(ctx, append(s.hub.Server().Conns(), s.relay.Server().Conns()...), pacing)
 
 	var servers sync.WaitGroup
@@ -36,6 +36,12 @@ func (s *Server) drain() {
 	}
 	servers.Wait()
 	s.log.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
+}
+
+// comeBackWithin is over how long so many clients are to come back: at the pace at which they are closed, and over a second where that would be less. A
+// few clients storm nobody, and the people behind them wait.
+func comeBackWithin(connections int, pacing time.Duration) time.Duration {
+	return min(pacing, max(time.Second, time.Duration(connections)*drainStep/drainBatch))
 }
 
 // closeInBatches closes connections in random order, evenly over a time.

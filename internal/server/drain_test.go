@@ -132,8 +132,8 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%d closed at once, %d after a step, the last after %v; want %d, %d and %v", first, second, last, drainBatch, 2*drainBatch, 2*drainStep)
 		}
 		for wait := range f.waits {
-			if wait < 1 || wait > 3002 { // what is less than a millisecond counts as one
-				t.Errorf("told to come back after %d ms, want at most 3 s", wait)
+			if wait < 1 || wait > 1002 { // what is less than a millisecond counts as one
+				t.Errorf("told to come back after %d ms, want at most 1 s", wait)
 			}
 		}
 		if len(f.waits) < clients/4 {
@@ -143,6 +143,20 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%d of %d got what was sent last", f.lasts, members)
 		}
 	})
+}
+
+// TestComeBackWithin holds that few clients are soon back, and very many within the time for it.
+func TestComeBackWithin(t *testing.T) {
+	for connections, want := range map[int]time.Duration{
+		0: time.Second, 1: time.Second, 1_000: time.Second, 5_000: 5 * time.Second, 15_000: 15 * time.Second, 1_000_000: 15 * time.Second,
+	} {
+		if got := comeBackWithin(connections, 15*time.Second); got != want {
+			t.Errorf("%d connections: within %v, want %v", connections, got, want)
+		}
+	}
+	if got := comeBackWithin(1, 150*time.Millisecond); got != 150*time.Millisecond {
+		t.Errorf("with a short drain: within %v", got)
+	}
 }
 
 // TestDrainPace holds that a drain of very many keeps to its time with larger batches.

@@ -30,7 +30,8 @@ type engine struct {
 
 	// secret is the key of the tokens with which sessions are resumed, the same on all nodes. It may take until NATS is there.
 	secret func(context.Context) ([]byte, error)
-	keyed  atomic.Bool // it is known: before, nobody who comes could go on with a session
+	keyed  atomic.Bool  // it is known: before, nobody who comes could go on with a session
+	unread atomic.Value // string: why it is not known
 }
 
 // newEngine makes what the settings ask for. NATS elsewhere need not be there, now or later: ready says so. NATS in this process has been
@@ -42,6 +43,7 @@ func newEngine(cfg *config.Engine, logger *slog.Logger) (*engine, error) {
 	if err := checkEngine(cfg); err != nil {
 		return nil, err
 	}
+	logger = slog.New(flagLog{logger.Handler()})
 	options := natsOptions(cfg, logger)
 	var embedded *natsengine.Server
 	if cfg.NATS == config.Embedded {
@@ -84,8 +86,9 @@ func serverOf(cfg *config.Engine) func(node string) string {
 
 // inFlags says with the names of flags what natsengine says with those of its options.
 var inFlags = strings.NewReplacer("natsengine: ", "", "ServerOptions.Dir", "--data", "ServerOptions.MaxStore", "--data-max",
-	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node",
-	"Options.URL", "--nats", "Options.Credentials", "--nats-creds", "Options.TLSCA", "--nats-ca", "Options.TLSCert", "--nats-cert", "Options.TLSKey", "--nats-key")
+	"ServerOptions.ClusterListen", "--cluster-listen", "ServerOptions.Peers", "--cluster-peers", "ServerOptions.Name", "--node", "ServerOptions.Secret", "--cluster-secret",
+	"Options.URL", "--nats", "Options.Credentials", "--nats-creds", "Options.TLSCA", "--nats-ca", "Options.TLSCert", "--nats-cert", "Options.TLSKey", "--nats-key",
+	"Options.History", "--history", "Options.Replicas", "--nats-replicas")
 
 // inMemory is an engine of this process alone. Its sessions end with it, and so may their key.
 func inMemory(cfg *config.Engine, logger *slog.Logger) *engine {
@@ -177,6 +180,7 @@ func (e *engine) fetchKey(ctx context.Context, use func([]byte)) {
 			e.keyed.Store(true)
 			return
 		}
+		e.unread.Store(": " + err.Error())
 		e.log.Debug("the key of the sessions is not there yet: clients get no resume tokens", "problem", err)
 		select {
 		case <-time.After(lookEvery):
@@ -192,7 +196,8 @@ func (e *engine) missing() string {
 	case err == nil && e.keyed.Load():
 		return ""
 	case err == nil:
-		return "the key of the sessions has not been read"
+		why, _ := e.unread.Load().(string)
+		err = errors.New("the key of the sessions has not been read" + why)
 	}
 	return strings.Join(strings.Fields(inFlags.Replace(err.Error())), " ")
 }

@@ -169,7 +169,7 @@ func TestEngineErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: --data: "},
+		{[]string{"--nats=embedded", "--data=" + file}, "--nats embedded: --data " + file + ": "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + filepath.Join(dir, "none")}, "--nats-creds " + filepath.Join(dir, "none") + ": "},
 		{[]string{"--nats=nats://127.0.0.1:1", "--nats-ca=" + dir}, "--nats-ca " + dir + ": "},
 		{[]string{"--nats=nats://ann:swordfish@127.0.0.1:1", "--nats-ca=" + file}, "--nats-ca " + file + ": there is no certificate in it"},

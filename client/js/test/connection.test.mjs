@@ -30,7 +30,7 @@ test("the URL is completed, the subprotocol named, and hello opens", async () =>
 
 test("a URL that is none, and a world without WebSocket, are told at once and with the remedy", () => {
   assert.throws(() => connect("ftp://server.example/", { WebSocket: Socket }), /ftp:.*ws, wss, http or https/);
-  assert.throws(() => connect("/ws", { WebSocket: Socket }), TypeError); // relative to what?
+  assert.throws(() => connect("/ws", { WebSocket: Socket }), /TypeError: roomcast: "\/ws" is no URL/); // relative to what?
   const before = globalThis.WebSocket;
   Object.defineProperty(globalThis, "WebSocket", { value: undefined, configurable: true, writable: true });
   assert.throws(() => connect("ws://server.example/ws"), /npm install ws/);
@@ -87,6 +87,15 @@ test("retry later: random below a bound that doubles from 1 s to 30 s, and begin
   t.mock.timers.tick(60_000);
   await turn();
   assert.equal(sockets.length, 9, "a closed client makes no connection");
+});
+
+test("why an attempt failed is told, where the WebSocket class says it", async () => {
+  const { client, last, states } = dial({ random: () => 0.5 });
+  await turn();
+  last().onerror({ message: "connect ECONNREFUSED 127.0.0.1:8080" });
+  last().end(1006);
+  assert.deepEqual(states.at(-1), { state: "waiting", delay: 500, closeCode: 1006, reason: "connect ECONNREFUSED 127.0.0.1:8080" });
+  client.close();
 });
 
 test("the random delay reaches from nothing to the bound", async () => {

@@ -33,14 +33,17 @@ func invalid(where string, value any, format string, args ...any) *huma.ErrorMod
 	return problem(http.StatusUnprocessableEntity, where, value, format, args...)
 }
 
+// plain leaves out which package says so.
+var plain = strings.NewReplacer("roomcast: ", "", "natsengine: ", "")
+
 // unavailable is a problem with what lies behind the rooms, or with another server of the cluster.
 func unavailable(err error) *huma.ErrorModel {
 	if errors.Is(err, roomcast.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return problem(http.StatusServiceUnavailable, "", nil, "%s; what has been done is not known: repeat it later, a publication with the same idempotency key",
-			strings.TrimPrefix(err.Error(), "roomcast: "))
+			plain.Replace(err.Error()))
 	}
 	if errors.Is(err, roomcast.ErrTooLarge) {
-		return problem(http.StatusRequestEntityTooLarge, "", nil, "%s", strings.TrimPrefix(err.Error(), "roomcast: "))
+		return problem(http.StatusRequestEntityTooLarge, "", nil, "%s", plain.Replace(err.Error()))
 	}
 	return problem(http.StatusInternalServerError, "", nil, "%v", err)
 }
