@@ -166,20 +166,33 @@ const (
 // left choose who leads, and all nodes would be called ill at once.
 const electionTime = 10 * time.Second
 
+// election is whether what is wrong with the streams may be one.
+type election struct {
+	had bool      // they were there, over this connection
+	ill time.Time // since when they are not; zero: they are
+}
+
+// excuses takes what a look at the streams has found that began at one time and ended at another, and reports whether it says nothing of this node.
+func (e *election) excuses(found error, begun, ended time.Time) bool {
+	switch {
+	case found == nil:
+		*e = election{had: true}
+	case errors.Is(found, errAway):
+		*e = election{}
+	case e.ill.IsZero():
+		e.ill = begun
+	}
+	return found != nil && e.had && ended.Sub(e.ill) <= electionTime
+}
+
 // keepStreams makes the streams, and looks at them again and again and after every reconnect.
 func (e *Engine) keepStreams() {
 	said := ""
-	var well time.Time // when they were there last, over this connection
+	var election election
 	for {
-		wait := statusEvery
+		wait, begun := statusEvery, time.Now()
 		err := e.setUp()
-		switch {
-		case err == nil:
-			well = time.Now()
-		case errors.Is(err, errAway):
-			well = time.Time{}
-		}
-		if err == nil || time.Since(well) > electionTime {
+		if !election.excuses(err, begun, time.Now()) {
 			e.trouble.noteStreams(err)
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package natsengine
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -130,7 +131,7 @@ func (o *Options) remedy(err error) string {
 		return "give the account whose user this node connects as JetStream"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return "run nats-server with JetStream"
-	case o.Server != nil && !o.Server.led():
+	case silent(err) && o.Server != nil && !o.Server.led():
 		return "no majority of the cluster is there: does this server reach those at ServerOptions.Peers, and have all the same ServerOptions.Secret?"
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return "does nats-server run with JetStream, and does one of its cluster lead?"
@@ -139,6 +140,11 @@ func (o *Options) remedy(err error) string {
 		return o.remedyFor(failed.ErrorCode)
 	}
 	return ""
+}
+
+// silent reports whether nobody has answered.
+func silent(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errNoAnswer) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 // Error codes of JetStream that jetstream has no names for.
