@@ -232,9 +232,8 @@ func forbidden(t *testing.T, allowed jwt.Permissions, what string) {
 	account, _ := o.account(true)
 	b := newBroker(t, o.serve)
 	creds := o.user(account, func(c *jwt.UserClaims) { c.Permissions = allowed })
-	other := b.node(withFiles(Options{Credentials: o.user(account)})) // a node that is alone says nothing in rooms without a history
 	if strings.Contains(what, "$JS.FC.") {
-		crowd(other)
+		crowd(b.node(withFiles(Options{Credentials: o.user(account)})))
 	}
 	refused(t, Options{URL: b.srv.ClientURL(), Credentials: creds}, "Permissions Violation for "+what)
 }
