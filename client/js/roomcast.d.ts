@@ -22,8 +22,9 @@ export function connect(url: string | URL, options?: Options): Client;
  * @typedef {{ from: Sender, data: any }} Direct  `data` is a Uint8Array if bytes were sent.
  * @typedef {{ count: number, users: number, members: Sender[], next?: string }} Members  `count` is how many connections there are,
  *   `users` how many people; `members` is a page of them, and `next` what is `after` in the question for the page that follows.
- * @typedef {{ epoch?: string, first?: number, last?: number, messages: (Message & Position)[] }} History  A part of what a room keeps, in order.
- *   `first` to `last` are the offsets it covers: all that is kept between them is there, save what this client was left out of.
+ * @typedef {{ epoch: string, first: number, last: number, messages: (Message & Position)[] } | { epoch?: undefined, messages: [] }} History
+ *   A part of what a room keeps, in order, or nothing. `first` to `last` are the offsets it covers: all that is kept between them is there, save
+ *   what this client was left out of.
  * @typedef {{ count: number, users: number, joined: Sender[], left: Sender[], truncated: boolean }} Presence  `joined`, `left`: who has
  *   come and gone; `truncated`: they were too many to be listed, or came and went while we were away: ask for `members()`.
  * @typedef {{ state: State, delay?: number, closeCode?: number, reason?: string, error?: RoomcastError }} StateChange
@@ -252,14 +253,17 @@ export type Members = {
     next?: string;
 };
 /**
- * A part of what a room keeps, in order.
- *   `first` to `last` are the offsets it covers: all that is kept between them is there, save what this client was left out of.
+ * A part of what a room keeps, in order, or nothing. `first` to `last` are the offsets it covers: all that is kept between them is there, save
+ * what this client was left out of.
  */
 export type History = {
-    epoch?: string;
-    first?: number;
-    last?: number;
+    epoch: string;
+    first: number;
+    last: number;
     messages: (Message & Position)[];
+} | {
+    epoch?: undefined;
+    messages: [];
 };
 /**
  * `joined`, `left`: who has

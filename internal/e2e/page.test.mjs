@@ -119,6 +119,26 @@ test("several rooms: each has its own log, unread messages are counted, and the 
   assert.equal(await ada.locator("#rooms li").count(), 1);
 });
 
+test("who comes later sees what was said before, where it is kept, and then what follows", options, async () => {
+  const own = await another("--history=later=1000");
+  const ada = await member("later", "Ada", { url: own.url });
+  for (const text of ["first", "second"]) await say(ada, text);
+  await line(ada, "mine", "second");
+  await post("rooms/later/messages", { data: { celsius: 180 } }, own);
+  await line(ada, "data", "180");
+  const ben = await member("later", "Ben", { url: own.url });
+  await line(ben, "remark", "That was said before you came");
+  assert.deepEqual(await said(ben), ["first", "second", '{"celsius":180}']);
+  const first = await line(ben, "say", "first");
+  assert.match((await first.textContent()) ?? "", /Ada/);
+  assert.equal(await first.locator("time").count(), 0, "nobody knows when it was");
+  await say(ada, "third");
+  await line(ben, "say", "third");
+  await ada.reload();
+  await line(ada, "remark", "That was said before you came");
+  assert.deepEqual(await said(ada), ["first", "second", '{"celsius":180}', "third"]);
+});
+
 test("a direct message reaches one alone", options, async () => {
   const [ada, ben, cem] = [await member("direct", "Ada"), await member("direct", "Ben"), await member("direct", "Cem")];
   await roster(ada, "Ada", "Ben", "Cem");

@@ -11,6 +11,7 @@ import { avatar, button, clock, make } from "./dom.js";
  * @property {string} text
  * @property {boolean} plain  said by a person; otherwise data
  * @property {boolean} [mine]
+ * @property {boolean} [past]  from before we came: nobody knows when it was said
  */
 
 const MAX_LINES = 500;
@@ -25,14 +26,14 @@ export class Line {
   #toggle;
 
   /** @param {Entry} entry @param {boolean} follows it stands under the name of the line before */
-  constructor({ who, tags, text, plain, mine }, follows) {
+  constructor({ who, tags, text, plain, mine, past }, follows) {
     this.#toggle = button("peek", "", () => this.#show(this.#frame.hidden), "{ }");
     this.#toggle.title = "The JSON of this message";
     this.#toggle.append(make("span", "hidden", " JSON"));
     this.#toggle.setAttribute("aria-expanded", "false");
     this.#frame.hidden = true;
     this.#frame.tabIndex = 0;
-    const head = make("p", follows ? "who hidden" : "who", make("b", "", who), ...tags.map((t) => make("span", "tag", t)), clock());
+    const head = make("p", follows ? "who hidden" : "who", make("b", "", who), ...tags.map((t) => make("span", "tag", t)), past ? "" : clock());
     const body = make("div", "body", make("p", "text", clip(text)), this.#after, this.#toggle);
     const kind = plain ? "say" : "say data";
     this.element = make("div", `line ${kind}${mine ? " mine" : ""}${follows ? " follows" : ""}`, follows ? "" : avatar(who), head, body, this.#frame);

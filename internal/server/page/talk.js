@@ -16,6 +16,7 @@ import { readPayload } from "./payload.js";
  * @property {(talk: Talk) => void} changed
  */
 
+const MAX_PAST = 50; // messages from before we came that are shown
 const MAX_ANSWERS = 50; // in a room with more people than this, nobody tells a newcomer their name
 const NO_ANSWER = new Set(["disconnected", "closed", "left", "not_connected", "too_large"]); // errors of the client, not of the server
 
@@ -27,6 +28,7 @@ export class Talk {
   /** @type {(() => void)[]} */ #detach = [];
   /** @type {import("./log.js").Line[]} what we have sent with an echo that has not come */ #echoes = [];
   /** @type {Set<string>} the connections that were told our name */ #greeted = new Set();
+  #entering = {}; // the latest attempt to enter
   #wasIn = false; // the next time is a return
   #live = false; // messages flow
 
@@ -62,14 +64,32 @@ export class Talk {
   }
 
   detach() {
+    this.#entering = {};
     for (const off of this.#detach) off();
     this.#detach = [];
   }
 
   join() {
     this.out = "";
-    this.#room?.join().catch(() => {}); // the room's error event says it
+    this.#enter().catch(() => {}); // the room's error event says it
     this.page.changed(this);
+  }
+
+  /** Joins the room, and shows first what was said in it before we came, if it is kept: what follows that comes then. */
+  async #enter() {
+    const room = this.#room;
+    const attempt = (this.#entering = {});
+    const past = this.log.empty ? await room?.history({ limit: MAX_PAST }).catch(() => null) : null; // refused: so is join, and says it
+    if (attempt !== this.#entering) return; // left meanwhile
+    let shown = 0;
+    for (const message of past?.messages ?? []) {
+      const p = readPayload(message.data);
+      if (p.kind === "here") continue;
+      this.#show(message.from, p, { past: true }).frame("←", JSON.stringify(message));
+      shown++;
+    }
+    if (shown > 0) this.log.remark("That was said before you came");
+    await room?.join({ since: past?.epoch ? { epoch: past.epoch, offset: past.last } : null });
   }
 
   /** Says goodbye and leaves. */
@@ -133,13 +153,18 @@ export class Talk {
     if (p.kind === "here") return own || direct ? undefined : this.#greet(from, p.here);
     const echo = own && !direct ? this.#echoes.shift() : undefined;
     if (echo) return echo.frame("←", wire.received); // it stands there already
+    this.#show(from, p, { direct }).frame("←", wire.received);
+    if (!this.page.shows(this)) this.unread++;
+    this.page.changed(this);
+  }
+
+  /** @param {Sender} from @param {Exclude<import("./payload.js").Payload, { kind: "here" }>} p @param {{ direct?: boolean, past?: boolean }} how */
+  #show(from, p, { direct = false, past = false }) {
+    const own = !this.#others(from);
     const who = own ? this.page.me : p.kind === "chat" ? p.name : this.nameOf(from) || "The backend";
     const known = [from.user, from.connection].filter((id) => id !== undefined && id !== who);
     const tags = [...(own ? ["you"] : known.length > 0 ? [known.join(" · ")] : []), direct ? "direct" : "", "note" in p ? p.note : ""];
-    const line = this.log.message({ who, tags: tags.filter((t) => t !== ""), text: p.text, plain: p.kind === "chat", mine: own });
-    line.frame("←", wire.received);
-    if (!this.page.shows(this)) this.unread++;
-    this.page.changed(this);
+    return this.log.message({ who, tags: tags.filter((t) => t !== ""), text: p.text, plain: p.kind === "chat", mine: own, past });
   }
 
   /** Not ourselves. @param {Sender} sender */
