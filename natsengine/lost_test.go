@@ -251,6 +251,28 @@ func TestLargeTails(t *testing.T) {
 	}
 }
 
+// What a look at the tails finds that began before the stream was made anew says nothing of the new one.
+func TestLookAcrossALoss(t *testing.T) {
+	for name, loss := range map[string]func(*room){
+		"another stream":     (*room).reset,
+		"the end is lost":    func(r *room) { r.suspect(found{last: 0, seen: 5}) },
+		"another connection": func(r *room) { r.e.suspectTails() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &Engine{rooms: map[string]*room{}}
+			r := &room{e: e, kind: &kind{}, reader: &reader{isOpen: true}}
+			e.rooms["r"] = r
+			r.checked(time.Now(), 5, r.eraNow())
+			begun := r.eraNow()
+			loss(r)
+			r.checked(time.Now(), 7, begun)
+			if n := r.through(); n != 0 {
+				t.Errorf("the tail is taken to be right up to %d", n)
+			}
+		})
+	}
+}
+
 // Every room has its turn in time, however many there are.
 func TestTailsOfManyRooms(t *testing.T) {
 	for _, n := range []int{500, 8_000, 100_000} {
@@ -267,7 +289,7 @@ func TestTailsOfManyRooms(t *testing.T) {
 				<-ticker.C
 				for _, r := range e.dueRooms() {
 					longest = max(longest, time.Since(r.reader.checked))
-					r.checked(time.Now(), 0)
+					r.checked(time.Now(), 0, 0)
 				}
 			}
 			for _, r := range e.rooms {

@@ -25,6 +25,7 @@ type room struct {
 	doubt  time.Time           // since when NATS has said that less is stored than head; zero if it has not
 	moved  chan struct{}       // closed when head changes; nil if nobody waits for it
 	reader *reader             // nil while nobody here is subscribed
+	era    uint64              // counts how often what was known of the tail has lost its worth
 	epochs []roomcast.Position // how far head has been in each; the latest mostEpochs
 	writer writer
 	sub    *nats.Subscription // to notice; nil while nobody needs it
@@ -214,7 +215,7 @@ func (r *room) suspect(f found) bool {
 	if r.reader == nil {
 		return false
 	}
-	r.reader.through = min(r.reader.through, f.last)
+	r.distrustLocked(f.last)
 	return r.reader.tail.seq > f.last && r.reader.tail.seq <= f.seen
 }
 
@@ -283,8 +284,9 @@ func (r *room) beginning(ctx context.Context, last place) uint64 {
 // not come again.
 func (r *room) rewindLocked(to place, behind uint64) {
 	r.head, r.known, r.doubt = to, false, time.Time{}
+	r.distrustLocked(behind)
 	if rd := r.reader; rd != nil {
-		rd.tail.seq, rd.delivered, rd.through, rd.wanted, rd.early, rd.rewound = behind, behind, behind, behind, nil, true
+		rd.tail.seq, rd.delivered, rd.wanted, rd.early, rd.rewound = behind, behind, behind, nil, true
 	}
 }
 
@@ -299,6 +301,7 @@ func (r *room) subscribe(ctx context.Context, deliver func([]roomcast.Entry)) (r
 			return roomcast.Position{}, nil, r.e.unavailable("subscribe to", r.name, err)
 		}
 		r.reader = rd
+		r.era++
 		r.e.run(rd.open)
 	}
 	rd := r.reader

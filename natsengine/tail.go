@@ -86,6 +86,10 @@ func (e *Engine) dueRooms() []*room {
 }
 
 func (e *Engine) checkTailsOf(k *kind, rooms []*room) {
+	eras := make([]uint64, len(rooms))
+	for i, r := range rooms {
+		eras[i] = r.eraNow()
+	}
 	for from, whole := rooms[0].through()+1, false; !whole; {
 		now := time.Now()
 		found, upTo, all, err := e.readTails(e.ctx, k, rooms, from)
@@ -94,13 +98,13 @@ func (e *Engine) checkTailsOf(k *kind, rooms []*room) {
 			return // they are still due
 		}
 		e.stats.tailChecks.Add(uint64(len(rooms)))
-		for _, r := range rooms {
+		for i, r := range rooms {
 			if b := found[r.subject]; b != nil && r.isBehind(b) {
 				e.stats.tailsBehind.Add(1)
 				r.accept(b)
 			}
 			if all {
-				r.checked(now, upTo)
+				r.checked(now, upTo, eras[i])
 			}
 		}
 		if !all && upTo < from {
@@ -143,11 +147,26 @@ func (r *room) isBehind(b *batch) bool {
 	return r.reader != nil && b.seq > r.reader.tail.seq
 }
 
-func (r *room) checked(at time.Time, through uint64) {
+func (r *room) eraNow() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reader != nil {
+	return r.era
+}
+
+// checked notes what a look has found that has begun in an era.
+func (r *room) checked(at time.Time, through, era uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reader != nil && r.era == era {
 		r.reader.checked, r.reader.through = at, max(r.reader.through, through)
+	}
+}
+
+// distrustLocked has what is behind a sequence looked at anew. What a look finds that is under way may be from before.
+func (r *room) distrustLocked(behind uint64) {
+	r.era++
+	if r.reader != nil {
+		r.reader.through = min(r.reader.through, behind)
 	}
 }
 
@@ -156,8 +175,8 @@ func (e *Engine) suspectTails() {
 	for _, r := range e.allRooms() {
 		r.mu.Lock()
 		r.known = false
-		if r.reader != nil { // also what was known before: NATS may have lost it, and stored something else since
-			r.reader.checked, r.reader.through = time.Time{}, 0
+		if r.distrustLocked(0); r.reader != nil { // also what was known before: NATS may have lost it, and stored something else since
+			r.reader.checked = time.Time{}
 		}
 		r.mu.Unlock()
 	}
