@@ -164,8 +164,9 @@ func (e *Engine) Publish(ctx context.Context, room string, entries []roomcast.En
 		return nil
 	case k == nil:
 		return e.live.publish(room, entries)
-	case !e.isConnected():
-		return e.unavailable("publish in", room, errAway)
+	}
+	if err := e.usable(ctx); err != nil {
+		return e.unavailable("publish in", room, err)
 	}
 	ctx, cancel := e.limited(ctx)
 	defer cancel()
@@ -179,8 +180,9 @@ func (e *Engine) Subscribe(ctx context.Context, room string, deliver func(entrie
 	case k == nil:
 		cancel, err = e.live.subscribe(room, deliver)
 		return roomcast.Position{}, cancel, err
-	case !e.isConnected():
-		return roomcast.Position{}, nil, e.unavailable("subscribe to", room, errAway)
+	}
+	if err := e.usable(ctx); err != nil {
+		return roomcast.Position{}, nil, e.unavailable("subscribe to", room, err)
 	}
 	ctx, stop := e.limited(ctx)
 	defer stop()
@@ -195,12 +197,24 @@ func (e *Engine) History(ctx context.Context, room string, since roomcast.Positi
 		return nil, nil
 	case k == nil:
 		return nil, gone(room, since)
-	case !e.isConnected():
-		return nil, e.unavailable("read the history of", room, errAway)
+	}
+	if err := e.usable(ctx); err != nil {
+		return nil, e.unavailable("read the history of", room, err)
 	}
 	ctx, cancel := e.limited(ctx)
 	defer cancel()
 	return e.history(ctx, k, room, since, limit)
+}
+
+// usable is why nothing needs to be tried.
+func (e *Engine) usable(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !e.isConnected() {
+		return errAway
+	}
+	return nil
 }
 
 // limited is ctx, for as long as something may take.
