@@ -99,7 +99,9 @@ func (p *pulse) stalled(now time.Time, patience time.Duration) bool {
 func (p *presence) look(now time.Time) (leases map[string]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.readyLocked(now) // for pulse.well
+	if p.readyLocked(now) == nil {
+		p.pulse.well = now
+	}
 	p.table.retry()
 	defer p.changedLocked()
 	// After a pause everybody gets the length of a lease to be heard of again, or to be taken over.

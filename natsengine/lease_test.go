@@ -67,12 +67,14 @@ func TestPresenceIsFitWhileAClusterElects(t *testing.T) {
 			t.Errorf("%s: ready says %v, want nil: %v", when, err, ready)
 		}
 	}
-	whole := func() { p.pulse.complete, p.pulse.proof, p.trouble = now, now, nil }
+	whole := func() {
+		p.pulse.complete, p.pulse.proof, p.trouble = now, now, nil
+		p.look(now)
+	}
 	is("before the connection", false, false)
 	p.connected, p.trouble = true, nil
 	is("before it has been read", false, false)
 	whole()
-	p.look(now)
 
 	p.pulse.complete = time.Time{} // the reading begins anew
 	is("at the beginning of an election", true, false)

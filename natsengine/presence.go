@@ -179,7 +179,6 @@ func (p *presence) readyLocked(now time.Time) error {
 	case now.Sub(p.pulse.proof) > p.cfg.lease:
 		return fmt.Errorf("presence: the lease of this node has not been refreshed for %v", now.Sub(p.pulse.proof).Round(time.Millisecond))
 	}
-	p.pulse.well = now
 	return nil
 }
 
